@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class FlagsConfig(AppConfig):
+    """What is on, for whom, and why."""
+
+    name = "flags"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # These modules need the models, which exist only from here on.
+        from flags import checks, signals, sync, triggers  # noqa: F401, PLC0415
+
+        signals.connect()
+        post_migrate.connect(triggers.after_migrate, sender=self, dispatch_uid="flags.triggers")
+        post_migrate.connect(sync.after_migrate, sender=self, dispatch_uid="flags.sync")

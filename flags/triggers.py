@@ -1,0 +1,289 @@
+"""Database triggers that no code path can forget: version bumps, append-only history, keys never reused.
+
+Versions are bumped inside the writer's own transaction, on PostgreSQL by statement triggers with transition
+tables and on SQLite by row triggers, so that `QuerySet.update`, `bulk_create` and psql count like any other
+change. A version is the time in microseconds, or one more than the last: it is never used twice, not even
+after a rollback or the restore of a backup. Everything here can be run again at any time, and is, after every
+migrate: SQLite drops the triggers of a table that a migration rebuilds.
+"""
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+GLOBAL_SCOPE = "00000000-0000-0000-0000-000000000000"
+
+GLOBAL_TABLES = ("flags_flag", "flags_requirement", "flags_channeldefault", "tenants_releasechannel", "tenants_plan")
+COMPANY_TABLES = ("flags_override", "flags_optin", "flags_grant", "tenants_membership")
+
+POSTGRES_FUNCTIONS = f"""
+create or replace function flags_next_version(last bigint) returns bigint language sql volatile
+ set search_path = pg_catalog, pg_temp as
+$$ select greatest(last + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint) $$;
+
+create or replace function flags_bump_global() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  insert into flags_version as v (scope, n) values ('{GLOBAL_SCOPE}', flags_next_version(0))
+  on conflict (scope) do update set n = flags_next_version(v.n);
+  return null;
+end $$;
+
+create or replace function flags_bump_companies() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  -- One order for everybody, so that two writers never wait for each other.
+  insert into flags_version as v (scope, n)
+  select touched.company_id, flags_next_version(0) from
+    (select distinct company_id from changed_rows order by company_id) as touched
+  on conflict (scope) do update set n = flags_next_version(v.n);
+  return null;
+end $$;
+
+create or replace function flags_bump_moved_companies() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  insert into flags_version as v (scope, n)
+  select moved.id, flags_next_version(0) from
+    (select b.id from before_rows b left join after_rows a on a.id = b.id
+     where a.id is null or (a.channel_id, a.plan_id, a.is_active) is distinct from (b.channel_id, b.plan_id, b.is_active)
+     order by b.id) as moved
+  on conflict (scope) do update set n = flags_next_version(v.n);
+  return null;
+end $$;
+
+create or replace function flags_bump_deleted_companies() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  insert into flags_version as v (scope, n)
+  select gone.id, flags_next_version(0) from (select id from changed_rows order by id) as gone
+  on conflict (scope) do update set n = flags_next_version(v.n);
+  return null;
+end $$;
+
+create or replace function flags_bump_everything() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  update flags_version set n = flags_next_version(n);
+  return null;
+end $$;
+
+create or replace function flags_history_is_append_only() returns trigger language plpgsql
+ set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception 'History is append-only: % of flags_change is refused.', lower(tg_op)
+    using errcode = 'insufficient_privilege';
+end $$;
+
+create or replace function flags_retire_key() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  insert into flags_retiredkey (key, retired_at) values (old.key, clock_timestamp()) on conflict do nothing;
+  return old;
+end $$;
+
+create or replace function flags_refuse_retired_key() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  if tg_op = 'UPDATE' and new.key <> old.key then
+    raise exception 'The key of a flag is permanent: % cannot become %.', old.key, new.key
+      using errcode = 'check_violation';
+  end if;
+  if tg_op = 'INSERT' and exists (select from flags_retiredkey r where r.key = new.key) then
+    raise exception 'The key % belonged to a flag that was deleted; it can never be used again.', new.key
+      using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+
+create or replace function flags_end_grants() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  delete from flags_grant where company_id = old.company_id and user_id = old.user_id;
+  return old;
+end $$;
+
+revoke all on function flags_bump_global(), flags_bump_companies(), flags_bump_moved_companies(),
+  flags_bump_deleted_companies(), flags_bump_everything(), flags_history_is_append_only(), flags_retire_key(),
+  flags_refuse_retired_key(), flags_end_grants() from public;
+"""
+
+
+def _postgres_triggers() -> list[tuple[str, str, str]]:
+    """Name, table and definition of every trigger on PostgreSQL."""
+    triggers = []
+    for table in GLOBAL_TABLES:
+        triggers.append(
+            (
+                "flags_bump",
+                table,
+                "after insert or update or delete or truncate on {t} for each statement execute function "
+                "flags_bump_global()",
+            )
+        )
+    events = (("insert", "new"), ("update", "new"), ("delete", "old"))
+    for table in COMPANY_TABLES:
+        for event, side in events:
+            definition = (
+                f"after {event} on {{t}} referencing {side} table as changed_rows for each statement "
+                "execute function flags_bump_companies()"
+            )
+            triggers.append((f"flags_bump_{event}", table, definition))
+        # A row that moves from one company to another changes both.
+        definition = (
+            "after update on {t} referencing old table as changed_rows for each statement "
+            "execute function flags_bump_companies()"
+        )
+        triggers.append(("flags_bump_update_old", table, definition))
+        definition = "after truncate on {t} for each statement execute function flags_bump_everything()"
+        triggers.append(("flags_bump_truncate", table, definition))
+    company = "tenants_company"
+    moved = (
+        "after update on {t} referencing old table as before_rows new table as after_rows for each statement "
+        "execute function flags_bump_moved_companies()"
+    )
+    deleted = (
+        "after delete on {t} referencing old table as changed_rows for each statement "
+        "execute function flags_bump_deleted_companies()"
+    )
+    triggers += [
+        ("flags_bump_update", company, moved),
+        ("flags_bump_delete", company, deleted),
+        (
+            "flags_append_only",
+            "flags_change",
+            "before update or delete on {t} for each row execute function flags_history_is_append_only()",
+        ),
+        ("flags_retire_key", "flags_flag", "before delete on {t} for each row execute function flags_retire_key()"),
+        (
+            "flags_key_is_permanent",
+            "flags_flag",
+            "before insert or update of key on {t} for each row execute function flags_refuse_retired_key()",
+        ),
+        (
+            "flags_end_grants",
+            "tenants_membership",
+            "before delete on {t} for each row execute function flags_end_grants()",
+        ),
+    ]
+    return triggers
+
+
+SQLITE_NOW = "cast((julianday('now') - 2440587.5) * 86400000000 as integer)"
+
+
+def _sqlite_bump(scope: str) -> str:
+    return (
+        f"insert into flags_version (scope, n) values ({scope}, {SQLITE_NOW}) "
+        f"on conflict (scope) do update set n = max(flags_version.n + 1, {SQLITE_NOW});"
+    )
+
+
+def _sqlite_triggers() -> list[tuple[str, str, str]]:
+    """Name, table and definition of every trigger on SQLite. UUIDs are 32 hex digits there."""
+    global_scope = f"'{GLOBAL_SCOPE.replace('-', '')}'"
+    triggers = []
+    for table in GLOBAL_TABLES:
+        for event in ("insert", "update", "delete"):
+            triggers.append(
+                (
+                    f"flags_bump_{event}_{table}",
+                    table,
+                    f"after {event} on {table} begin {_sqlite_bump(global_scope)} end",
+                )
+            )
+    for table in COMPANY_TABLES:
+        for event, sides in (("insert", ("new",)), ("update", ("old", "new")), ("delete", ("old",))):
+            body = " ".join(_sqlite_bump(f"{side}.company_id") for side in sides)
+            triggers.append((f"flags_bump_{event}_{table}", table, f"after {event} on {table} begin {body} end"))
+    company = "tenants_company"
+    moved = (
+        f"after update on {company} when old.channel_id is not new.channel_id or old.plan_id is not new.plan_id "
+        f"or old.is_active is not new.is_active begin {_sqlite_bump('new.id')} end"
+    )
+    triggers += [
+        (f"flags_bump_update_{company}", company, moved),
+        (f"flags_bump_delete_{company}", company, f"after delete on {company} begin {_sqlite_bump('old.id')} end"),
+    ]
+    for event in ("update", "delete"):
+        triggers.append(
+            (
+                f"flags_append_only_{event}",
+                "flags_change",
+                f"before {event} on flags_change begin "
+                f"select raise(abort, 'History is append-only: {event} of flags_change is refused.'); end",
+            )
+        )
+    triggers += [
+        (
+            "flags_retire_key",
+            "flags_flag",
+            "before delete on flags_flag begin insert or ignore into flags_retiredkey (key, retired_at) "
+            "values (old.key, strftime('%Y-%m-%d %H:%M:%f', 'now')); end",
+        ),
+        (
+            "flags_key_is_free",
+            "flags_flag",
+            "before insert on flags_flag when exists (select 1 from flags_retiredkey r where r.key = new.key) begin "
+            "select raise(abort, 'This key belonged to a flag that was deleted; it can never be used again.'); end",
+        ),
+        (
+            "flags_key_is_permanent",
+            "flags_flag",
+            "before update of key on flags_flag when new.key <> old.key begin "
+            "select raise(abort, 'The key of a flag is permanent.'); end",
+        ),
+        (
+            "flags_end_grants",
+            "tenants_membership",
+            "before delete on tenants_membership begin "
+            "delete from flags_grant where company_id = old.company_id and user_id = old.user_id; end",
+        ),
+    ]
+    return triggers
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    """Put every trigger in its place. Safe to run again."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(POSTGRES_FUNCTIONS)
+            for name, table, definition in _postgres_triggers():
+                cursor.execute(f"create or replace trigger {name} {definition.format(t=table)}")
+        else:
+            for name, _table, definition in _sqlite_triggers():
+                cursor.execute(f"drop trigger if exists {name}")
+                cursor.execute(f"create trigger {name} {definition}")
+
+
+def remove_history_guard(connection: BaseDatabaseWrapper) -> None:
+    """Let history be erased, which only `flush` does. `install` puts the guard back."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("drop trigger if exists flags_append_only on flags_change")
+        else:
+            for event in ("update", "delete"):
+                cursor.execute(f"drop trigger if exists flags_append_only_{event}")
+            cursor.execute("drop trigger if exists flags_retire_key")
+
+
+def missing(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the name of each trigger that should be there and is not, as `table.trigger`."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            wanted = {(table, name) for name, table, _ in _postgres_triggers()}
+            cursor.execute(
+                "select c.relname, t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid "
+                "where not t.tgisinternal and t.tgenabled <> 'D'"
+            )
+        else:
+            wanted = {(table, name) for name, table, _ in _sqlite_triggers()}
+            cursor.execute("select tbl_name, name from sqlite_master where type = 'trigger'")
+        found = set(cursor.fetchall())
+    return sorted(f"{table}.{name}" for table, name in wanted - found)
+
+
+def after_migrate(using: str, **_kwargs) -> None:
+    """Receive `post_migrate`: reinstall, since a rebuilt SQLite table has lost its triggers."""
+    connection = connections[using]
+    if "flags_version" in connection.introspection.table_names():
+        install(connection)

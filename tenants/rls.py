@@ -1,0 +1,113 @@
+"""Who the database thinks is asking: the only module that knows its roles and settings.
+
+Within a transaction, PostgreSQL is told the role (`headgate_tenant` for company people, `headgate_console` for
+super admins and for Headgate itself) and the company and person that ask. Everything is transaction-local: it ends
+with the transaction, whatever happens in it. SQLite has neither roles nor policies; there the binding is kept
+only in this process, and querysets are scoped by company.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+TENANT_ROLE = "headgate_tenant"
+CONSOLE_ROLE = "headgate_console"
+
+BIND = (
+    "select set_config('role', %s, true), set_config('app.company_id', %s, true), "
+    "set_config('app.user_id', %s, true), set_config('app.member_role', %s, true)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """On whose behalf the database works. `role` is a database role, or "none" for the login itself."""
+
+    role: str = "none"
+    company_id: UUID | None = None
+    user_id: UUID | None = None
+    member_role: str = ""
+    why: str = ""
+
+    def as_params(self) -> tuple[str, str, str, str]:
+        """Return the four settings that BIND takes."""
+        return (self.role, str(self.company_id or ""), str(self.user_id or ""), self.member_role)
+
+
+NOBODY = Binding()
+_current: ContextVar[Binding] = ContextVar("binding", default=NOBODY)
+
+
+def current() -> Binding:
+    """Return the binding in force here."""
+    return _current.get()
+
+
+def _apply(using: str) -> None:
+    connection = connections[using]
+    if connection.vendor == "postgresql" and connection.in_atomic_block and not connection.needs_rollback:
+        with connection.cursor() as cursor:
+            cursor.execute(BIND, _current.get().as_params())
+
+
+@contextmanager
+def bound(binding: Binding, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Work on behalf of `binding`, and of whoever it was before afterwards.
+
+    On PostgreSQL this opens a transaction (a savepoint inside one), because a local setting lives no longer.
+    On SQLite it opens none: a transaction as long as a request would make readers queue behind one writer.
+    """
+    token = _current.set(binding)
+    try:
+        if connections[using].vendor == "postgresql":
+            with transaction.atomic(using=using):
+                _apply(using)
+                yield
+        else:
+            yield
+    finally:
+        _current.reset(token)
+        _apply(using)
+
+
+def acting_as_company(company_id: UUID, user_id: UUID | None, member_role: str):
+    """Bind to one company as one of its people sees it. A context manager."""
+    return bound(Binding(TENANT_ROLE, company_id, user_id, member_role))
+
+
+def acting_as_super_admin(user_id: UUID | None):
+    """Bind as a super admin: every company's rows. A context manager."""
+    return bound(Binding(CONSOLE_ROLE, user_id=user_id))
+
+
+def acting_as_system(why: str):
+    """Bind as Headgate itself, for commands, jobs and look-ups before anybody is known. A context manager.
+
+    `why` is said in words, so that every place that steps outside one company can be found and judged.
+    """
+    return bound(Binding(CONSOLE_ROLE, why=why))
+
+
+def fetch_as_system(sql: str, params: tuple = (), using: str = DEFAULT_DB_ALIAS) -> list[tuple[Any, ...]]:
+    """Run one SELECT as Headgate itself and return its rows, in one round trip, leaving the binding as it was.
+
+    For reading rules, which every company's answers rest on and nobody but super admins may list.
+    """
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            cursor.execute(sql, params)
+            return cursor.fetchall()
+        before = BIND.replace("select", "select /* as system */", 1)
+        cursor.execute(
+            f"{before}; {sql}; {BIND}",
+            (*Binding(CONSOLE_ROLE).as_params(), *params, *_current.get().as_params()),
+        )
+        # Three statements in one round trip; the middle one's rows are wanted.
+        cursor.nextset()
+        return cursor.fetchall()

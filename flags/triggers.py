@@ -51,11 +51,11 @@ begin
   return null;
 end $$;
 
-create or replace function flags_bump_deleted_companies() returns trigger language plpgsql security definer
+create or replace function flags_bump_listed_companies() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
   insert into flags_version as v (scope, n)
-  select gone.id, flags_next_version(0) from (select id from changed_rows order by id) as gone
+  select listed.id, flags_next_version(0) from (select id from changed_rows order by id) as listed
   on conflict (scope) do update set n = flags_next_version(v.n);
   return null;
 end $$;
@@ -103,7 +103,7 @@ begin
 end $$;
 
 revoke all on function flags_bump_global(), flags_bump_companies(), flags_bump_moved_companies(),
-  flags_bump_deleted_companies(), flags_bump_everything(), flags_history_is_append_only(), flags_retire_key(),
+  flags_bump_listed_companies(), flags_bump_everything(), flags_history_is_append_only(), flags_retire_key(),
   flags_refuse_retired_key(), flags_end_grants() from public;
 """
 
@@ -143,9 +143,12 @@ def _postgres_triggers() -> list[tuple[str, str, str]]:
     )
     deleted = (
         "after delete on {t} referencing old table as changed_rows for each statement "
-        "execute function flags_bump_deleted_companies()"
+        "execute function flags_bump_listed_companies()"
     )
+    # A company that was asked for before it existed is remembered as nobody: making it must be seen, too.
+    made = deleted.replace("delete", "insert").replace("old table", "new table")
     triggers += [
+        ("flags_bump_insert", company, made),
         ("flags_bump_update", company, moved),
         ("flags_bump_delete", company, deleted),
         (
@@ -201,6 +204,7 @@ def _sqlite_triggers() -> list[tuple[str, str, str]]:
         f"or old.is_active is not new.is_active begin {_sqlite_bump('new.id')} end"
     )
     triggers += [
+        (f"flags_bump_insert_{company}", company, f"after insert on {company} begin {_sqlite_bump('new.id')} end"),
         (f"flags_bump_update_{company}", company, moved),
         (f"flags_bump_delete_{company}", company, f"after delete on {company} begin {_sqlite_bump('old.id')} end"),
     ]

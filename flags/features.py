@@ -1,0 +1,335 @@
+"""What one asker may use. The public door to every answer: `request.features`, `is_enabled`, `features_for`.
+
+A `Features` resolves its company once, with its first check, and from then on is a dictionary. It holds just the keys
+that were asked, so that it also knows which those were. No exception ever leaves a check: without a database the last
+good answer goes on, marked stale, and where there is none the answer is the safe default with reason `unavailable`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+from django.utils import timezone
+
+from flags import snapshots
+from flags.answers import Rules
+from flags.evaluation import CompanyFacts, Decision, Reason, Step, Subject, evaluate, explain
+from flags.exceptions import FeatureDisabled
+from tenants.models import Company, User
+
+logger = logging.getLogger(__name__)
+
+forced: dict[str, bool] = {}
+"""Answers that a test has decided (flags.testing). Process-wide, and empty outside tests."""
+
+_scope: ContextVar["Features"] = ContextVar("features")
+_unknown_keys_logged: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: a company, a person in it or none, and whether it is a super admin who views as nobody else."""
+
+    company_id: UUID | None = None
+    user_id: str | None = None
+    is_super_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """All that one asker's answers rest on, as of one moment. `rules` is None when nothing could be read, ever."""
+
+    answers: Mapping[str, bool]
+    rules: Rules | None
+    subject: Subject
+    at: datetime
+    stale: bool = False
+
+
+NOTHING_KNOWN = Resolution({}, None, Subject(), datetime.min, stale=True)
+
+
+class Features(dict[str, bool]):
+    """One asker's answers by key: a mapping that fills as it is asked.
+
+    An unknown key answers False. Iterating, `len` and `in` speak of every flag there is, not only of those asked.
+    """
+
+    __slots__ = ("_ask", "_resolution")
+
+    def __init__(self, ask: Callable[[], Asker]) -> None:
+        super().__init__()
+        self._ask = ask
+        self._resolution: Resolution | None = None
+
+    def __missing__(self, key: str) -> bool:
+        if forced and key in forced:
+            return forced[key]
+        answers = self.resolution.answers
+        if key in answers:
+            self[key] = enabled = answers[key]
+            return enabled
+        self._note_unknown(key)
+        return False
+
+    @property
+    def resolution(self) -> Resolution:
+        """Resolve the asker, once. One query when nothing has changed since this process last looked."""
+        if self._resolution is None:
+            self._resolution = _resolve(self._ask)
+        return self._resolution
+
+    @property
+    def stale(self) -> bool:
+        """Whether any answer given so far comes from a time before the database went away."""
+        return self._resolution is not None and self._resolution.stale
+
+    @property
+    def evaluated(self) -> dict[str, bool]:
+        """The keys asked for so far, with their answers."""
+        return {key: dict.__getitem__(self, key) for key in dict.__iter__(self)}
+
+    def decide(self, key: str, default: bool = False) -> Decision:
+        """Answer with the reason. `default` answers for a key that no flag has."""
+        if forced and key in forced:
+            return Decision(key, forced[key], Reason.OVERRIDE)
+        resolution = self.resolution
+        if resolution.rules is None:
+            return Decision(key, default, Reason.UNAVAILABLE)
+        if key not in resolution.rules.flags:
+            self._note_unknown(key)
+            return Decision(key, default, Reason.UNKNOWN_FLAG)
+        self[key]
+        return evaluate(resolution.rules.flags, key, resolution.subject, resolution.at, default)
+
+    def explain(self, key: str) -> tuple[Decision, list[Step]]:
+        """Answer with the ladder of all twelve rules. Does not count as asking."""
+        resolution = self.resolution
+        if resolution.rules is None:
+            return Decision(key, False, Reason.UNAVAILABLE), []
+        return explain(resolution.rules.flags, key, resolution.subject, resolution.at)
+
+    def require(self, key: str) -> None:
+        """Raise FeatureDisabled unless the feature is on."""
+        decision = self.decide(key)
+        if not decision:
+            raise FeatureDisabled(key, decision.reason, is_internal=self.is_internal(key))
+
+    def is_internal(self, key: str) -> bool:
+        """Whether only super admins may see that this flag exists. An unknown key is nothing anybody may see."""
+        rules = self.resolution.rules
+        flag = rules.flags.get(key) if rules is not None else None
+        return flag is None or flag.is_internal
+
+    def listing(self, *, internal: bool) -> dict[str, bool]:
+        """Return every answer this asker may be shown, by key in order; internal flags only if `internal`."""
+        resolution = self.resolution
+        if resolution.rules is None:
+            return {}
+        shown = {
+            key: resolution.answers[key]
+            for key, flag in sorted(resolution.rules.flags.items())
+            if (internal or not flag.is_internal) and not flag.archived
+        }
+        return {key: forced.get(key, enabled) for key, enabled in shown.items()} if forced else shown
+
+    def forget(self) -> None:
+        """Resolve again at the next check: what this rests on was changed here and now."""
+        self._resolution = None
+        self.clear()
+
+    async def aload(self) -> "Features":
+        """Resolve off the event loop, so that checks in an async view are look-ups. Returns itself."""
+        if self._resolution is None:
+            await sync_to_async(lambda: self.resolution)()
+        return self
+
+    def _note_unknown(self, key: str) -> None:
+        if key not in _unknown_keys_logged and len(_unknown_keys_logged) < 1000:
+            _unknown_keys_logged.add(key)
+            logger.warning("unknown flag key=%s", key)
+
+    # The mapping as others see it: every flag.
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.resolution.answers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.resolution.answers)
+
+    def __len__(self) -> int:
+        return len(self.resolution.answers)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def get(self, key: str, default: Any = False) -> Any:
+        """Return the answer, or `default` for a key that no flag has."""
+        if forced and key in forced:
+            return forced[key]
+        return self[key] if key in self.resolution.answers else default
+
+    def keys(self):
+        return self.resolution.answers.keys()
+
+    def values(self):
+        return [self[key] for key in self.resolution.answers]
+
+    def items(self):
+        return [(key, self[key]) for key in self.resolution.answers]
+
+    def __repr__(self) -> str:
+        return f"<Features evaluated={self.evaluated}>"
+
+
+_loop_helper = ThreadPoolExecutor(max_workers=4, thread_name_prefix="features")
+
+
+def _resolve(ask: Callable[[], Asker]) -> Resolution:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _resolve_here(ask)
+    # On an event loop Django forbids database work. Blocking the loop for one query is the lesser evil: a wrong
+    # "off" would be an outage. `aload` avoids it.
+    return _loop_helper.submit(_resolve_and_let_go, ask).result()
+
+
+def _resolve_and_let_go(ask: Callable[[], Asker]) -> Resolution:
+    try:
+        return _resolve_here(ask)
+    finally:
+        connections.close_all()
+
+
+def _resolve_here(ask: Callable[[], Asker]) -> Resolution:
+    at = timezone.now()
+    asker: Asker | None = None
+    try:
+        asker = ask()
+        if asker.is_super_admin or asker.company_id is None:
+            return _without_company(snapshots.resolve_rules(at), asker, at)
+        answers = snapshots.resolve(asker.company_id, at)
+        if answers is None:
+            return _without_company(snapshots.resolve_rules(at), asker, at)
+        subject = Subject(answers.facts, asker.user_id)
+        return Resolution(answers.for_user(asker.user_id, at), answers.rules, subject, at)
+    except Exception as error:  # noqa: BLE001 - whatever broke, a check answers
+        logger.error("check without database error=%s", type(error).__name__, exc_info=error)
+        return _resolve_stale(asker, at) if asker is not None else NOTHING_KNOWN
+
+
+def _without_company(rules: Rules, asker: Asker, at: datetime, *, stale: bool = False) -> Resolution:
+    answers = rules.super_admin if asker.is_super_admin else rules.nobody
+    return Resolution(answers, rules, Subject(None, asker.user_id, asker.is_super_admin), at, stale)
+
+
+def _resolve_stale(asker: Asker, at: datetime) -> Resolution:
+    known = snapshots.last_known(None if asker.is_super_admin else asker.company_id, at)
+    if known is None:
+        return NOTHING_KNOWN
+    if isinstance(known, Rules):
+        return _without_company(known, asker, at, stale=True)
+    subject = Subject(known.facts, asker.user_id)
+    return Resolution(known.for_user(asker.user_id, at), known.rules, subject, at, stale=True)
+
+
+def asker_for(user: User | None, company: Company | UUID | None) -> Asker:
+    """Say who asks: a person, in a company. An inactive or anonymous person is nobody."""
+    company_id = company.pk if isinstance(company, Company) else company
+    if user is None or not user.is_active or not user.pk:
+        return Asker(company_id)
+    return Asker(company_id, str(user.pk), user.is_superuser)
+
+
+def features_for(user: User | None, company: Company | UUID | None = None) -> Features:
+    """Return what a person may use in a company; `None` for either is nobody, or no company.
+
+    A super admin may use everything that is not killed, whatever the company (rule 3).
+    """
+    asker = asker_for(user, company)
+    return Features(lambda: asker)
+
+
+def current() -> Features:
+    """Return the features of the request or scope we are in; outside any, those of nobody."""
+    return _scope.get(None) or features_for(None)
+
+
+@contextmanager
+def scope(features: Features) -> Iterator[Features]:
+    """Make `features` the ones that `is_enabled` and `require_feature` ask. A context manager."""
+    token = _scope.set(features)
+    try:
+        yield features
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def evaluation_scope(user: User | None = None, company: Company | UUID | None = None) -> Iterator[Features]:
+    """Answer many checks of a job as of one moment, for one company. `forget()` what it yields to look again."""
+    with scope(features_for(user, company)) as features:
+        yield features
+
+
+def forget_here() -> None:
+    """Let the current scope, if any, look again: its own work has changed a rule."""
+    features = _scope.get(None)
+    if features is not None:
+        features.forget()
+
+
+def is_enabled(
+    key: str, default: bool = False, *, user: User | None = None, company: Company | UUID | None = None
+) -> bool:
+    """Say whether a feature is on for the request or scope we are in, or for the person and company named.
+
+    `default` answers for a key that no flag has. Never raises.
+    """
+    if user is None and company is None:
+        try:
+            features = _scope.get()
+        except LookupError:
+            features = features_for(None)
+        return features[key] if default is False else features.decide(key, default).enabled
+    return features_for(user, company).decide(key, default).enabled
+
+
+async def ais_enabled(
+    key: str, default: bool = False, *, user: User | None = None, company: Company | UUID | None = None
+) -> bool:
+    """`is_enabled` for async code: the same answer, without blocking the event loop."""
+    features = current() if user is None and company is None else features_for(user, company)
+    await features.aload()
+    return features.decide(key, default).enabled
+
+
+def require_feature(key: str) -> None:
+    """Raise FeatureDisabled, which every door answers with 403, unless the feature is on here (seed 004)."""
+    current().require(key)
+
+
+def check_features(keys: list[str], features: Features) -> dict[str, bool]:
+    """Answer several keys at once; a key that no flag has is False (seed 002, getEnabledFlags)."""
+    return {key: features[key] for key in keys}
+
+
+def company_facts(company_id: UUID) -> CompanyFacts | None:
+    """Return what sets one company apart, as answers see it; None for an inactive or unknown company."""
+    answers = snapshots.resolve(company_id, timezone.now())
+    return None if answers is None else answers.facts

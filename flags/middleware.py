@@ -1,0 +1,47 @@
+"""Puts `request.features` on every request, and its scope around it. Costs nothing until a check is made."""
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse
+
+from flags.features import Asker, Features, scope
+
+
+def _ask(request: HttpRequest) -> Asker:
+    principal = getattr(request, "principal", None)
+    if principal is None:
+        return Asker()
+    user_id = str(principal.user.pk) if principal.user is not None else None
+    company_id = principal.company.pk if principal.company is not None else None
+    return Asker(company_id, user_id, principal.is_super_admin)
+
+
+class FeaturesMiddleware:
+    """Answer checks for whoever the request comes from (`request.principal`), sync and async.
+
+    A response whose answers came from a time before the database went away says so: `X-Flags-Stale: true`.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest):
+        request.features = features = Features(lambda: _ask(request))
+        if iscoroutinefunction(self):
+            return self._in_scope(request, features)
+        with scope(features):
+            return self._marked(self.get_response(request), features)
+
+    async def _in_scope(self, request: HttpRequest, features: Features) -> HttpResponse:
+        with scope(features):
+            return self._marked(await self.get_response(request), features)
+
+    @staticmethod
+    def _marked(response: HttpResponse, features: Features) -> HttpResponse:
+        if features.stale:
+            response["X-Flags-Stale"] = "true"
+        return response

@@ -228,6 +228,7 @@ class Change(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(auto_now_add=True)
     actor = models.CharField(max_length=254)
+    actor_name = models.CharField(max_length=120, blank=True)
     actor_id = models.UUIDField(null=True)
     via = models.CharField(max_length=20)
     verb = models.CharField(max_length=40)

@@ -1,0 +1,276 @@
+"""Every change to companies, their people and settings, and to API tokens. Built like `changes`, from the same pieces."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+
+from flags.exceptions import ChangeRefused, Invalid, Missing, NotAllowed
+from flags.models import Grant
+from flags.recording import (
+    Actor,
+    actor_user,
+    authorise,
+    check_version,
+    clean_expiry,
+    clean_reason,
+    clean_text,
+    record,
+    validate,
+    writing,
+)
+from tenants import tokens
+from tenants.models import ApiToken, Company, CompanySettings, Membership, Plan, ReleaseChannel, Role, User
+
+WRITE = "tenants:write"
+EDITABLE = ("name", "channel", "plan", "is_active")
+SETTINGS = ("default_currency", "brand_colour", "time_zone")
+
+
+def _company(company: Company) -> Company:
+    found = Company.objects.select_for_update(of=("self",)).filter(pk=company.pk).first()
+    if found is None:
+        raise Missing("There is no such company.", code="COMPANY_NOT_FOUND")
+    return found
+
+
+def _state(company: Company) -> dict[str, Any]:
+    return {
+        "name": company.name,
+        "channel": company.channel_id,
+        "plan": company.plan_id,
+        "is_active": company.is_active,
+    }
+
+
+def _assign(company: Company, fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        if name == "name":
+            company.name = clean_text(value, "name", longest=120, required=True)
+        elif name == "channel":
+            if not ReleaseChannel.objects.filter(pk=value).exists():
+                raise Invalid(f"There is no release channel {value!r}.", errors={"channel": ["Unknown channel."]})
+            company.channel_id = value
+        elif name == "plan":
+            if not Plan.objects.filter(pk=value).exists():
+                raise Invalid(f"There is no plan {value!r}.", errors={"plan": ["Unknown plan."]})
+            company.plan_id = value
+        elif name == "is_active":
+            if not isinstance(value, bool):
+                raise Invalid("is_active is true or false.", errors={"is_active": ["Say true or false."]})
+            company.is_active = value
+        else:
+            raise Invalid(f"A company's {name!r} cannot be changed here.", errors={name: ["Not a field to change."]})
+
+
+def create_company(
+    slug: str,
+    name: str,
+    *,
+    actor: Actor,
+    channel: str = "general",
+    plan: str = "starter",
+    reason: str = "",
+    batch: uuid.UUID | None = None,
+) -> Company:
+    """Make a company, with settings of its own. Raises ChangeRefused for a slug that is taken."""
+    authorise(actor, WRITE)
+    reason = clean_reason(reason)
+    with writing("create a company"):
+        if Company.objects.filter(slug=slug).exists():
+            raise ChangeRefused(
+                f"There already is a company {slug!r}.", code="SLUG_TAKEN", errors={"slug": ["This slug is taken."]}
+            )
+        company = Company(slug=slug)
+        _assign(company, {"name": name, "channel": channel, "plan": plan})
+        validate(company)
+        company.save(force_insert=True)
+        CompanySettings.objects.create(company=company)
+        after = {"slug": slug, **_state(company)}
+        record("create_company", actor=actor, company=company, before={}, after=after, reason=reason, batch=batch)
+    return company
+
+
+def edit_company(
+    company: Company, *, actor: Actor, reason: str = "", version: int | None = None, **fields: Any
+) -> Company:
+    """Change a company's name, channel (a slug), plan (a slug) or is_active. Raises Invalid for anything else."""
+    authorise(actor, WRITE, company)
+    reason = clean_reason(reason)
+    with writing("edit a company"):
+        company = _company(company)
+        before = _state(company)
+        check_version(company.version, version, thing=company.name, current=before, yours=fields)
+        _assign(company, fields)
+        validate(company)
+        after = _state(company)
+        if before != after:
+            company.version += 1
+            company.save()
+            moved = before["channel"] != after["channel"] or before["plan"] != after["plan"]
+            verb = "move_company" if moved else "edit_company"
+            record(verb, actor=actor, company=company, before=before, after=after, reason=reason)
+    return company
+
+
+def edit_settings(company: Company, *, actor: Actor, **fields: Any) -> CompanySettings:
+    """Change default_currency, brand_colour or time_zone: by an admin of the company, or a super admin."""
+    if isinstance(actor, User) and not actor.is_superuser:
+        admins = Membership.objects.filter(user=actor, company=company, role=Role.ADMIN, company__is_active=True)
+        if not (actor.is_active and admins.exists()):
+            raise NotAllowed("Only an admin of the company may change its settings.")
+    else:
+        authorise(actor, WRITE, company)
+    with writing("edit a company's settings"):
+        settings, _ = CompanySettings.objects.get_or_create(company=company)
+        before = {name: getattr(settings, name) for name in SETTINGS}
+        for name, value in fields.items():
+            if name not in SETTINGS:
+                raise Invalid(f"A company's {name!r} cannot be set here.", errors={name: ["Not a setting."]})
+            longest = CompanySettings._meta.get_field(name).max_length or 64
+            setattr(settings, name, clean_text(value, name, longest=longest, required=True))
+        try:
+            ZoneInfo(settings.time_zone)
+        except (KeyError, ValueError, OSError) as error:
+            message = f"There is no time zone {settings.time_zone!r}. Use one such as Europe/Berlin."
+            raise Invalid(message, errors={"time_zone": ["Unknown time zone."]}) from error
+        validate(settings, unchecked=("company",))
+        after = {name: getattr(settings, name) for name in SETTINGS}
+        if before != after:
+            settings.save()
+            record("edit_settings", actor=actor, company=company, before=before, after=after)
+    return settings
+
+
+# People
+
+
+def add_member(
+    company: Company,
+    email: str,
+    role: str,
+    *,
+    actor: Actor,
+    name: str = "",
+    reason: str = "",
+    batch: uuid.UUID | None = None,
+) -> Membership:
+    """Let a person belong to a company, or change the role of one who does. Makes the account if it is new.
+
+    A new account has no password; it is set by a link (an invitation). The first company of a person is home.
+    """
+    authorise(actor, WRITE, company)
+    reason = clean_reason(reason)
+    email = clean_text(email, "email", longest=254, required=True).lower()
+    name = clean_text(name, "name", longest=120)
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise Invalid(f"{email!r} is no e-mail address.", errors={"email": ["Not an e-mail address."]}) from error
+    if role not in Role.values:
+        roles = ", ".join(Role.values)
+        raise Invalid(f"There is no role {role!r}. Choose from {roles}.", errors={"role": [f"One of {roles}."]})
+    with writing("add a member"):
+        user = User.objects.filter(email=email).first()
+        if user is None:
+            user = User.objects.create_user(email, name=name)
+        membership = Membership.objects.filter(company=company, user=user).first()
+        before = {} if membership is None else {"user": user.email, "role": membership.role}
+        after = {"user": user.email, "role": role}
+        if before == after and membership is not None:
+            return membership
+        if membership is None:
+            is_home = not Membership.objects.filter(user=user, is_home=True).exists()
+            membership = Membership(company=company, user=user, is_home=is_home)
+        membership.role = role
+        membership.save()
+        verb = "set_role" if before else "add_member"
+        record(verb, actor=actor, company=company, before=before, after=after, reason=reason, batch=batch)
+    return membership
+
+
+def remove_member(company: Company, user: User, *, actor: Actor, reason: str = "") -> bool:
+    """End a person's belonging, and with it their grants there, at once. Returns whether they belonged."""
+    authorise(actor, WRITE, company)
+    reason = clean_reason(reason)
+    with writing("remove a member"):
+        membership = Membership.objects.filter(company=company, user=user).first()
+        if membership is None:
+            return False
+        granted = sorted(Grant.objects.filter(company=company, user=user).values_list("flag_id", flat=True))
+        before = {"user": user.email, "role": membership.role, "grants": granted}
+        was_home = membership.is_home
+        membership.delete()
+        following = Membership.objects.filter(user=user).first() if was_home else None
+        if following is not None:
+            following.is_home = True
+            following.save()
+        record("remove_member", actor=actor, company=company, before=before, after={}, reason=reason)
+    return True
+
+
+# API tokens
+
+
+def create_token(
+    name: str,
+    *,
+    actor: Actor,
+    kind: str = ApiToken.Kind.SERVER,
+    scopes: Sequence[str] = ("evaluate",),
+    company: Company | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Make a token; returns it with its secret, which is kept nowhere. Raises Invalid. Super admins only."""
+    if isinstance(actor, ApiToken):
+        raise NotAllowed("A token cannot make tokens. A super admin can.")
+    authorise(actor, WRITE)
+    name = clean_text(name, "name", longest=80, required=True)
+    if kind not in ApiToken.Kind.values:
+        raise Invalid(f"There is no kind of token {kind!r}.", errors={"kind": ["server or client."]})
+    unknown = sorted(set(scopes) - set(tokens.SCOPES))
+    if unknown:
+        raise Invalid(f"There is no scope {unknown[0]!r}.", errors={"scopes": [f"From {', '.join(tokens.SCOPES)}."]})
+    if kind == ApiToken.Kind.CLIENT and company is None:
+        raise Invalid("A client key is bound to a company. Name one.", errors={"company": ["Name a company."]})
+    if kind == ApiToken.Kind.CLIENT and set(scopes) != {"evaluate"}:
+        raise Invalid("A client key may evaluate and nothing else.", errors={"scopes": ["Only evaluate."]})
+    if not scopes:
+        raise Invalid("A token without a scope can do nothing.", errors={"scopes": ["Choose at least one."]})
+    clean_expiry(expires_at)
+    with writing("create a token"):
+        token, secret = tokens.mint(
+            name=name,
+            kind=kind,
+            scopes=sorted(set(scopes)),
+            company=company,
+            created_by=actor_user(actor),
+            expires_at=expires_at,
+        )
+        after = {"name": name, "kind": kind, "scopes": token.scopes, "expires_at": expires_at}
+        record("create_token", actor=actor, company=company, before={}, after=after)
+    return token, secret
+
+
+def revoke_token(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
+    """End a token at once. Returns whether it was still good."""
+    if isinstance(actor, ApiToken) and actor.pk != token.pk:
+        raise NotAllowed("A token can end only itself. A super admin can end any.")
+    if not isinstance(actor, ApiToken):
+        authorise(actor, WRITE)
+    reason = clean_text(reason, "reason", longest=500)
+    with writing("revoke a token"):
+        found = ApiToken.objects.select_for_update(of=("self",)).get(pk=token.pk)
+        if found.revoked_at is not None:
+            return False
+        found.revoked_at = timezone.now()
+        found.save(update_fields=["revoked_at"])
+        record(
+            "revoke_token", actor=actor, company=found.company, before={"name": found.name}, after={}, reason=reason
+        )
+    return True

@@ -1,0 +1,225 @@
+"""What a change would do, before anybody makes it: the real evaluation, run on the state as it is and as proposed.
+
+Companies that differ in nothing are alike within a channel and plan, so they are evaluated once and counted; only
+those with differences, and those in a percentage rollout, are evaluated one by one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count
+from django.utils import timezone
+
+from flags.evaluation import (
+    ChannelAnswer,
+    CompanyFacts,
+    FlagRules,
+    OverrideFact,
+    evaluate_for_company,
+    required_by,
+)
+from flags.models import OptIn, Override
+from flags.snapshots import resolve_rules
+from tenants.models import Company, Plan
+
+NAMES_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A change not made yet. Leave out what stays as it is.
+
+    `rules` replaces fields of the flag's rules (default_enabled, killed, is_killswitch, is_self_service, minimum_plan as
+    a rank, requires, archived); `channels` maps channels to answers, None taking one away; `overrides` maps company ids
+    to an override, None taking it away; `moves` maps company ids to (channel, plan rank).
+    """
+
+    key: str
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    channels: Mapping[str, ChannelAnswer | None] = field(default_factory=dict)
+    overrides: Mapping[UUID, OverrideFact | None] = field(default_factory=dict)
+    moves: Mapping[UUID, tuple[str, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Effect:
+    """How one flag fares: counts of companies by what happens to them, and the first names of those that change."""
+
+    key: str
+    goes_on: int = 0
+    goes_off: int = 0
+    stays_on: int = 0
+    stays_off: int = 0
+    names_on: list[str] = field(default_factory=list)
+    names_off: list[str] = field(default_factory=list)
+    overrides_stay_on: int = 0
+    overrides_stay_off: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.goes_on + self.goes_off + self.stays_on + self.stays_off
+
+    @property
+    def changes(self) -> int:
+        """For how many companies the answer changes."""
+        return self.goes_on + self.goes_off
+
+    def add(self, before: bool, after: bool, count: int = 1) -> None:
+        if before == after:
+            self.stays_on += count if after else 0
+            self.stays_off += 0 if after else count
+        elif after:
+            self.goes_on += count
+        else:
+            self.goes_off += count
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a proposed change does to its own flag, and to the flags that require it where theirs change."""
+
+    effect: Effect
+    dependents: list[Effect]
+
+    @property
+    def alters_nothing(self) -> bool:
+        """Whether no company's answer changes, to this flag or to any other."""
+        return not self.effect.changes and not any(effect.changes for effect in self.dependents)
+
+
+def _after(rules: Mapping[str, FlagRules], change: Proposed) -> dict[str, FlagRules]:
+    flag = rules.get(change.key) or FlagRules(change.key)
+    channels = {**flag.channels, **change.channels}
+    proposed = replace(
+        flag, **{"channels": {slug: answer for slug, answer in channels.items() if answer is not None}, **change.rules}
+    )
+    return {**rules, change.key: proposed}
+
+
+def impact(change: Proposed, at: datetime | None = None) -> Impact:
+    """Evaluate every active company before and after `change`, as of now or `at`, grants aside. Writes nothing."""
+    at = at or timezone.now()
+    before = dict(resolve_rules(at).flags)
+    before.setdefault(change.key, FlagRules(change.key))
+    after = _after(before, change)
+    dependents = sorted(key for key in after if change.key in required_by(after, key) and key != change.key)
+    keys = (change.key, *dependents)
+    related = set(keys).union(*(required_by(rules, key) for key in keys for rules in (before, after)))
+    effects = {key: Effect(key) for key in keys}
+    ranks = dict(Plan.objects.values_list("slug", "rank"))
+    only = set(change.overrides) | set(change.moves)
+    special = _companies_that_differ(related, only)
+    rollout = {
+        slug
+        for rules in (before, after)
+        for key in related
+        if key in rules
+        for slug, answer in rules[key].channels.items()
+        if answer.enabled and answer.percentage < 100
+    }
+    companies = Company.objects.filter(is_active=True)
+    if not only:
+        groups = companies.exclude(channel__in=rollout).values_list("channel", "plan").annotate(n=Count("pk"))
+        left = {(channel, plan): n for channel, plan, n in groups.order_by("channel", "plan")}
+    else:
+        left = {}
+    names: dict[tuple[str, str, str, bool], None] = {}
+    one_by_one = _one_by_one(companies, special, rollout, only)
+    for pk, name, channel, plan in one_by_one:
+        if channel not in rollout and not only:
+            left[(channel, plan)] -= 1
+        facts = special.get(pk) or CompanyFacts(str(pk), channel, ranks[plan])
+        facts = replace(facts, id=str(pk), channel=channel, plan=ranks[plan])
+        _compare(effects, before, after, facts, _proposed_facts(facts, pk, change), at, name)
+    for (channel, plan), count in left.items():
+        if count:
+            facts = CompanyFacts("", channel, ranks[plan])
+            for key, effect in effects.items():
+                was = evaluate_for_company(before, key, facts, at).enabled
+                becomes = evaluate_for_company(after, key, facts, at).enabled
+                effect.add(was, becomes, count)
+                if was != becomes:
+                    names[(key, channel, plan, becomes)] = None
+    _add_names(effects, names, special)
+    own = effects.pop(change.key)
+    return Impact(own, [effect for effect in effects.values() if effect.changes])
+
+
+def _one_by_one(companies, special, rollout: set[str], only: set[UUID]) -> Iterable[tuple[UUID, str, str, str]]:
+    fields = ("pk", "name", "channel_id", "plan_id")
+    if only:
+        return companies.filter(pk__in=only).values_list(*fields)
+    found = {row[0]: row for row in companies.filter(channel__in=rollout).values_list(*fields).iterator()}
+    ids = [pk for pk in special if pk not in found]
+    for start in range(0, len(ids), 500):
+        found.update({row[0]: row for row in companies.filter(pk__in=ids[start : start + 500]).values_list(*fields)})
+    return sorted(found.values(), key=lambda row: row[1])
+
+
+def _companies_that_differ(keys: set[str], only: set[UUID]) -> dict[UUID, CompanyFacts]:
+    overrides: dict[UUID, dict[str, OverrideFact]] = {}
+    opt_ins: dict[UUID, dict[str, bool]] = {}
+    rows = Override.objects.filter(flag__in=keys)
+    choices = OptIn.objects.filter(flag__in=keys)
+    if only:
+        rows, choices = rows.filter(company__in=only), choices.filter(company__in=only)
+    for pk, key, enabled, expires_at, paused in rows.order_by().values_list(
+        "company_id", "flag_id", "enabled", "expires_at", "paused"
+    ):
+        overrides.setdefault(pk, {})[key] = OverrideFact(enabled, expires_at, paused)
+    for pk, key, enabled in choices.values_list("company_id", "flag_id", "enabled"):
+        opt_ins.setdefault(pk, {})[key] = enabled
+    return {
+        pk: CompanyFacts(str(pk), "", 0, overrides.get(pk, {}), opt_ins.get(pk, {}))
+        for pk in overrides.keys() | opt_ins.keys()
+    }
+
+
+def _proposed_facts(facts: CompanyFacts, pk: UUID, change: Proposed) -> CompanyFacts:
+    if pk in change.moves:
+        channel, plan = change.moves[pk]
+        facts = replace(facts, channel=channel, plan=plan)
+    if pk in change.overrides:
+        own = {key: override for key, override in facts.overrides.items() if key != change.key}
+        proposed = change.overrides[pk]
+        facts = replace(facts, overrides=own if proposed is None else {**own, change.key: proposed})
+    return facts
+
+
+def _compare(
+    effects: Mapping[str, Effect],
+    before: Mapping[str, FlagRules],
+    after: Mapping[str, FlagRules],
+    facts: CompanyFacts,
+    proposed: CompanyFacts,
+    at: datetime,
+    name: str,
+) -> None:
+    for key, effect in effects.items():
+        was = evaluate_for_company(before, key, facts, at).enabled
+        becomes = evaluate_for_company(after, key, proposed, at).enabled
+        effect.add(was, becomes)
+        override = proposed.overrides.get(key)
+        if was != becomes:
+            names = effect.names_on if becomes else effect.names_off
+            if len(names) < NAMES_SHOWN:
+                names.append(name)
+        elif override is not None and override.speaks(at):
+            effect.overrides_stay_on += becomes
+            effect.overrides_stay_off += not becomes
+
+
+def _add_names(effects: Mapping[str, Effect], groups: Iterable[tuple[str, str, str, bool]], special) -> None:
+    """Fill up the names of those that change with companies of the groups that were counted as one."""
+    for key, channel, plan, becomes in groups:
+        effect = effects[key]
+        names = effect.names_on if becomes else effect.names_off
+        wanted = NAMES_SHOWN - len(names)
+        if wanted > 0:
+            rows = Company.objects.filter(is_active=True, channel=channel, plan=plan)
+            found = rows.values_list("pk", "name")[: wanted + min(len(special), 500)]
+            names.extend([name for pk, name in found if pk not in special][:wanted])
+            names.sort()

@@ -1,0 +1,245 @@
+/* Headgate works without this file; with it, it is quicker to use.
+   Loaded in <head> without defer so that a chosen theme is there before the first paint. Everything
+   listens on the document, so whatever htmx brings in later needs no setting up. The texts a person reads
+   stand in the templates (data attributes and <template id="toast-templates">). */
+"use strict";
+
+(() => {
+  const root = document.documentElement;
+  const byId = (id) => document.getElementById(id);
+
+  // Theme: the only thing kept in the browser. No choice means the system's.
+
+  const savedTheme = () => {
+    try {
+      return localStorage.getItem("theme");
+    } catch {
+      return null; // storage may be forbidden
+    }
+  };
+
+  const showTheme = (theme) => {
+    if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    for (const button of document.querySelectorAll("[data-theme-choice]"))
+      button.setAttribute("aria-pressed", String(button.dataset.themeChoice === (theme || "system")));
+  };
+
+  const chooseTheme = (theme) => {
+    const kept = theme === "system" ? null : theme;
+    try {
+      if (kept) localStorage.setItem("theme", kept);
+      else localStorage.removeItem("theme");
+    } catch {
+      /* then it lasts until the next page */
+    }
+    showTheme(kept);
+  };
+
+  showTheme(savedTheme());
+
+  // Times: <time datetime> says how long ago; its title says exactly when, in the reader's zone.
+
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+  const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+  const showTimes = (within = document) => {
+    for (const time of within.querySelectorAll("time[datetime]:not([data-exact])")) {
+      const then = new Date(time.dateTime);
+      if (Number.isNaN(then.valueOf())) continue;
+      const seconds = (then - Date.now()) / 1000;
+      const [unit, length] = units.find(([, size]) => Math.abs(seconds) >= size) || units.at(-1);
+      time.title = exact.format(then);
+      time.textContent =
+        Math.abs(seconds) > 30 * 86400 ? day.format(then) : relative.format(Math.trunc(seconds / length), unit);
+    }
+  };
+
+  // Toasts and announcements.
+
+  const announce = (text) => {
+    const region = byId("announcer");
+    if (!region || !text) return;
+    region.textContent = "";
+    setTimeout(() => (region.textContent = text), 60); // the same words twice are still news
+  };
+
+  const leaveAfter = (toast) => {
+    const stays = Number(toast.dataset.stays);
+    if (!stays) return;
+    const timer = setTimeout(() => toast.remove(), stays);
+    const hold = () => clearTimeout(timer);
+    toast.addEventListener("pointerenter", hold);
+    toast.addEventListener("focusin", hold);
+  };
+
+  const toast = (kind, text) => {
+    const model = byId("toast-templates")?.content.querySelector(`[data-toast="${kind}"]`);
+    if (!model) return;
+    const copy = model.cloneNode(true);
+    if (text) copy.querySelector(".toast-text").textContent = text;
+    byId("toasts").append(copy);
+    leaveAfter(copy);
+  };
+
+  // Focus goes back to where it came from, also when that element has been swapped for a new one.
+
+  let returnTo = null;
+
+  const focusReturned = () => {
+    const target = returnTo && byId(returnTo);
+    returnTo = null;
+    if (target && (document.activeElement === document.body || !document.activeElement)) target.focus();
+  };
+
+  const closeDrawer = (drawer) => {
+    returnTo = drawer.dataset.returnFocus || null;
+    const row = drawer.closest(".has-drawer");
+    row?.classList.remove("has-drawer");
+    drawer.closest("tr.is-drawer") ? drawer.closest("tr.is-drawer").remove() : drawer.remove();
+    const trigger = returnTo && byId(returnTo);
+    if (trigger?.hasAttribute("aria-expanded")) trigger.setAttribute("aria-expanded", "false");
+    focusReturned();
+  };
+
+  const openDialog = (dialog, opener) => {
+    dialog.showModal();
+    dialog.addEventListener("close", () => opener?.isConnected && opener.focus(), { once: true });
+  };
+
+  const copyText = async (button) => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+      return toast("copy-failed");
+    }
+    button.classList.add("is-copied");
+    announce(button.dataset.copied);
+    setTimeout(() => button.classList.remove("is-copied"), 1600);
+  };
+
+  document.addEventListener("click", (event) => {
+    const hit = (selector) => event.target.closest?.(selector);
+    let found;
+
+    for (const menu of document.querySelectorAll("details.menu[open]"))
+      if (!menu.contains(event.target)) menu.open = false;
+
+    if ((found = hit("[data-copy]"))) copyText(found);
+    else if ((found = hit("[data-theme-choice]"))) chooseTheme(found.dataset.themeChoice);
+    else if (hit("[data-dismiss]")) hit(".toast, .notice")?.remove();
+    else if (hit("[data-close-drawer]") && (found = hit(".drawer"))) {
+      event.preventDefault();
+      closeDrawer(found);
+    } else if (hit("[data-close-dialog]")) {
+      event.preventDefault();
+      hit("dialog")?.close();
+    } else if ((found = hit("[data-dialog]")) && byId(found.dataset.dialog)) {
+      event.preventDefault();
+      openDialog(byId(found.dataset.dialog), found);
+    } else if (event.target.matches?.("dialog[data-light-dismiss]")) event.target.close();
+  });
+
+  // Keys: / searches, Ctrl/Cmd-K opens the palette, ? lists the keys, Escape closes what is open.
+
+  const isTyping = (element) => element?.matches?.("input, textarea, select, [contenteditable]");
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      const menu = document.querySelector("details.menu[open]");
+      const drawer = event.target.closest?.(".drawer");
+      if (menu) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      } else if (drawer && !event.target.closest("dialog")) closeDrawer(drawer);
+      return;
+    }
+    if ((event.metaKey || event.ctrlKey) && !event.altKey && event.key.toLowerCase() === "k") {
+      const palette = byId("palette");
+      if (!palette || palette.open) return;
+      event.preventDefault();
+      return openDialog(palette, document.activeElement);
+    }
+    if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+    if (event.key === "/") {
+      const search = document.querySelector("[data-search]");
+      if (!search) return;
+      event.preventDefault();
+      search.focus();
+      search.select();
+    } else if (event.key === "?" && byId("keys")) openDialog(byId("keys"), document.activeElement);
+  });
+
+  // The palette is an ARIA combobox: focus stays in the input, the arrows move a selection in the list.
+
+  const options = () => [...document.querySelectorAll("#palette [role='option']")];
+
+  const select = (option) => {
+    for (const other of options()) other.setAttribute("aria-selected", String(other === option));
+    const input = byId("palette-input");
+    if (option) input.setAttribute("aria-activedescendant", option.id);
+    else input.removeAttribute("aria-activedescendant");
+    option?.scrollIntoView({ block: "nearest" });
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.target.id !== "palette-input") return;
+    const all = options();
+    const at = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && all.length) {
+      event.preventDefault();
+      select(all[(at + step + all.length) % all.length]);
+    } else if (event.key === "Enter" && all.length) {
+      event.preventDefault();
+      all[Math.max(at, 0)].click();
+    }
+  });
+
+  // htmx.
+
+  document.addEventListener("announce", (event) => announce(event.detail?.value ?? event.detail?.text));
+  document.addEventListener("toast", (event) => toast(event.detail?.level || "info", event.detail?.value ?? event.detail?.text));
+
+  /* django-htmx's debugging aid puts Django's error page in place of the whole document with eval, which our
+     Content-Security-Policy forbids. We say what went wrong ourselves, the same way in development and in production. */
+  window.addEventListener("htmx:beforeOnLoad", (event) => {
+    if ([400, 403, 404, 500].includes(event.detail.xhr.status)) event.stopPropagation();
+  }, true);
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const { status } = event.detail.xhr;
+    toast({ 400: "400", 403: "403", 404: "404", 429: "429", 503: "503" }[status] || "500");
+  });
+  for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => toast("network"));
+
+  let waiting = 0;
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    returnTo = event.detail.elt.closest?.("[data-return-focus]")?.dataset.returnFocus || event.detail.elt.id || null;
+    waiting += 1;
+    root.classList.add("is-loading");
+  });
+  document.addEventListener("htmx:afterRequest", () => {
+    waiting = Math.max(0, waiting - 1);
+    root.classList.toggle("is-loading", waiting > 0);
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const where = event.detail.elt;
+    showTimes(where.parentElement || document);
+    const arrived = where.matches?.("[autofocus]") ? where : where.querySelector?.("[autofocus]");
+    if (arrived) {
+      returnTo = null;
+      arrived.focus();
+    } else focusReturned();
+    if (where.closest?.("#palette")) select(options()[0]);
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    showTheme(savedTheme());
+    showTimes();
+    document.querySelectorAll("#toasts > .toast").forEach(leaveAfter);
+    setInterval(() => showTimes(), 60_000);
+  });
+})();

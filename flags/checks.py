@@ -1,0 +1,159 @@
+"""What `manage.py check` says about flags: keys nobody listed, catalogues that contradict, triggers that are gone."""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from django.conf import settings
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.template.utils import get_app_template_dirs
+
+from flags import registry, triggers
+from flags.features import Features
+from flags.models import KEY_PATTERN, Flag
+from flags.sync import environment_default
+
+GUARDED = "flags.guardedcache"
+UNPICKLING = {"django.core.cache.backends.redis", "django.core.cache.backends.memcached"}
+CATEGORY = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+LOADS_TAGS = re.compile(r"{%\s*load\s[^%]*\bflags\b")
+FEATURE_TAG = re.compile(r"""{%\s*feature\s+["']([^"']*)["']""")
+CONDITION = re.compile(r"{%\s*(?:el)?if\s[^%]*%}")
+FEATURE_IN_CONDITION = re.compile(r"(?<![\w.])(?:request\.)?features\.(\w+)")
+
+
+@register(Tags.urls)
+def check_used_keys(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
+    """flags.E001: code or a template asks for a key that is in no catalogue."""
+    if getattr(settings, "ROOT_URLCONF", None):
+        import_module(settings.ROOT_URLCONF)  # Views note the keys they ask for when they are imported.
+    known = registry.catalogue()
+    return [
+        Error(
+            f"{use.place} asks for the feature {use.key!r}, which is in no catalogue.{_guess(use.key)}",
+            hint="Correct the key, or list it in flags/catalogue.py or in your application's features.py.",
+            id="flags.E001",
+        )
+        for use in sorted({*registry.uses(), *_uses_in_templates()})
+        if use.key not in known
+    ]
+
+
+def _guess(key: str) -> str:
+    return registry.unknown(key).partition(".")[2]
+
+
+def _uses_in_templates() -> Iterator[registry.Use]:
+    for folder in _template_folders():
+        for path in sorted(folder.rglob("*.html")):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            for key in _keys_in(text):
+                yield registry.Use(key, f"the template {path.relative_to(folder)}")
+
+
+def _keys_in(text: str) -> Iterator[str]:
+    if LOADS_TAGS.search(text):
+        yield from FEATURE_TAG.findall(text)
+    for condition in CONDITION.findall(text):
+        yield from (key for key in FEATURE_IN_CONDITION.findall(condition) if not hasattr(Features, key))
+
+
+def _template_folders() -> list[Path]:
+    """Return the folders with the project's own templates; those of installed packages know nothing of our keys."""
+    named = [Path(folder) for engine in settings.TEMPLATES for folder in engine.get("DIRS", ())]
+    found = [Path(folder) for folder in get_app_template_dirs("templates")]
+    return [folder for folder in (*named, *found) if not {"site-packages", "dist-packages"} & set(folder.parts)]
+
+
+@register()
+def check_catalogues(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
+    """flags.E002: a key that is listed twice. flags.E003: an entry that cannot become a flag. flags.E005: see below."""
+    messages: list[CheckMessage] = [
+        Error(
+            f"The feature {key!r} is listed by {' and by '.join(modules)}.",
+            hint="Keep one of the entries: a key means one thing.",
+            id="flags.E002",
+        )
+        for key, modules in registry.duplicates().items()
+    ]
+    for listing in registry.listings():
+        messages += [
+            Error(f"{listing.module} lists {listing.feature.key!r}, {fault}.", hint=hint, id="flags.E003")
+            for fault, hint in _faults(listing)
+        ]
+    for key in registry.catalogue():
+        try:
+            environment_default(key)
+        except ImproperlyConfigured as error:
+            messages.append(Error(str(error), id="flags.E005"))
+    return messages
+
+
+def _faults(listing: registry.Listing) -> Iterator[tuple[str, str]]:
+    feature = listing.feature
+    if not isinstance(feature.key, str) or not re.match(KEY_PATTERN, feature.key):
+        yield "which is no key", "A key is 2 to 63 lower-case letters, digits and underscores; it begins with a letter."
+    if not 0 < len(feature.name.strip()) <= Flag._meta.get_field("name").max_length:
+        yield "whose name is empty or too long", "Give it a name of at most 120 characters."
+    if not CATEGORY.fullmatch(feature.category):
+        yield f"in the category {feature.category!r}", "A category is one lower-case word of at most 40 characters."
+    for required in feature.requires:
+        if required == feature.key:
+            yield "which requires itself", "Take its own key out of `requires`."
+        elif required not in registry.catalogue():
+            hint = "List the required feature, or take it out of `requires`."
+            yield f"which requires {required!r}; that is in no catalogue{_guess(required).rstrip('?.')}", hint
+
+
+@register(Tags.database)
+def check_triggers(
+    app_configs: object = None, databases: Sequence[str] | None = None, **kwargs: object
+) -> list[CheckMessage]:
+    """flags.E004: a database trigger is gone, so changes may go unseen or history may be rewritten."""
+    if sys.argv[1:2] == ["migrate"]:
+        return []  # It is the remedy, and must not be refused for what it cures.
+    messages: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        if "flags_version" not in connection.introspection.table_names():
+            continue
+        if missing := triggers.missing(connection):
+            messages.append(
+                Error(
+                    f"The database {alias!r} lacks the triggers {', '.join(missing)}.",
+                    hint="Run `manage.py migrate`: it puts them back.",
+                    id="flags.E004",
+                )
+            )
+    return messages
+
+
+@register(Tags.caches)
+def check_caches(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
+    """flags.W001: a cache that unpickles what a shared server sends; whoever can write there can run code here."""
+    messages: list[CheckMessage] = []
+    for alias in settings.CACHES:
+        try:
+            cache = caches[alias]
+        except (ImportError, InvalidCacheBackendError):
+            continue  # Django says so itself, and better.
+        if _unpickles_from_a_server(cache):
+            messages.append(
+                Warning(
+                    f"The cache {alias!r} ({type(cache).__name__}) unpickles what its server sends: "
+                    "whoever can write to that server can run code here.",
+                    hint="Use flags.guardedcache.GuardedRedisCache, or the cache in this process.",
+                    id="flags.W001",
+                )
+            )
+    return messages
+
+
+def _unpickles_from_a_server(cache: object) -> bool:
+    modules = {base.__module__ for base in type(cache).__mro__}
+    return GUARDED not in modules and not modules.isdisjoint(UNPICKLING)

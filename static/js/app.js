@@ -96,9 +96,7 @@
 
   const closeDrawer = (drawer) => {
     returnTo = drawer.dataset.returnFocus || null;
-    const row = drawer.closest(".has-drawer");
-    row?.classList.remove("has-drawer");
-    drawer.closest("tr.is-drawer") ? drawer.closest("tr.is-drawer").remove() : drawer.remove();
+    (drawer.closest("tr.is-drawer") || drawer).remove();
     const trigger = returnTo && byId(returnTo);
     if (trigger?.hasAttribute("aria-expanded")) trigger.setAttribute("aria-expanded", "false");
     focusReturned();

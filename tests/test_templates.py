@@ -1,0 +1,88 @@
+"""What holds for every template: nothing inline, nothing from elsewhere, nothing that does not exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.template.loader import get_template
+
+BASE = Path(settings.BASE_DIR)
+FOLDER = BASE / "templates"
+SOURCES = {str(path.relative_to(FOLDER)): path.read_text() for path in sorted(FOLDER.rglob("*.html"))}
+MARKUP = {
+    name: re.sub(r"{% comment %}.*?{% endcomment %}", "", source, flags=re.DOTALL) for name, source in SOURCES.items()
+}
+CSS = (BASE / "static/css/app.css").read_text()
+SCRIPT = (BASE / "static/js/app.js").read_text()
+ICONS = set(re.findall(r'<symbol id="([\w-]+)"', (BASE / "static/icons.svg").read_text()))
+
+every_template = pytest.mark.parametrize("name", SOURCES)
+
+
+@every_template
+def test_it_compiles(name):
+    get_template(name)
+
+
+@every_template
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        r"\sstyle\s*=",
+        r"<style",
+        r"\son\w+\s*=",
+        r"hx-on",
+        r"hx-\w+=[\"']js:",
+        r"javascript:",
+        r"<script(?![^>]*\ssrc=)",
+        r"(?:src|href|action)=[\"'](?:https?:)?//",
+    ],
+)
+def test_nothing_is_inline_or_from_another_host(name, forbidden):
+    assert not re.search(forbidden, MARKUP[name])
+
+
+@every_template
+def test_every_icon_is_in_the_sprite(name):
+    markup = MARKUP[name]
+    names = re.findall(r'icons(?:\.svg"? %}| }})#([\w-]+)', markup)
+    names += re.findall(r'_icon\.html" with name="([\w-]+)"', markup)
+    names += re.findall(r'(?:_badge|_empty|_nav_item)\.html"[^%]*icon="([\w-]+)"', markup)
+    assert set(names) - ICONS == set()
+
+
+@every_template
+def test_every_class_is_in_the_stylesheet(name):
+    classes = set()
+    for value in re.findall(r'\sclass="((?:{%.*?%}|{{.*?}}|[^"])*)"', MARKUP[name], flags=re.DOTALL):
+        plain = re.sub(r"{{.*?}}", "\0", re.sub(r"{%.*?%}", " ", value))
+        classes.update(word for word in plain.split() if "\0" not in word and not word.endswith("-"))
+    missing = {word for word in classes if not re.search(rf"\.{re.escape(word)}(?![\w-])", CSS)}
+    assert missing == set()
+
+
+def test_every_toast_that_the_script_shows_has_its_words():
+    kinds = set(re.findall(r'kind="([\w-]+)"', SOURCES["components/_toast_templates.html"]))
+    shown = set(re.findall(r'toast\("([\w-]+)"\)', SCRIPT)) | set(re.findall(r'\d{3}: "(\d{3})"', SCRIPT))
+    assert shown
+    assert shown <= kinds
+
+
+@pytest.mark.parametrize("page", ["400.html", "500.html", "503.html"])
+def test_error_pages_need_no_context(page):
+    assert "<h1>" in get_template(page).render()
+
+
+def test_a_switched_off_feature_is_named_with_its_reason():
+    feature = {"name": "API Access", "description": "REST API", "key": "api_access"}
+    page = get_template("403.html").render({"feature": feature, "reason": "plan"})
+    assert "API Access is not available to you" in page
+    assert "Not part of the plan your company has" in page
+    assert "api_access" in page
+
+
+def test_an_internal_feature_is_not_named():
+    page = get_template("403.html").render({})
+    assert "You may not open this page" in page
+    assert "For support" not in page

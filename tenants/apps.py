@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class TenantsConfig(AppConfig):
@@ -8,5 +9,9 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Importing a module of checks registers them; there is nothing to call.
-        from tenants import checks  # noqa: F401, PLC0415
+        # These modules need the models, which exist only from here on.
+        from tenants import checks, roles, sync  # noqa: F401
+
+        # In this order: filling tables needs the right to.
+        post_migrate.connect(roles.after_migrate, sender=self, dispatch_uid="tenants.roles")
+        post_migrate.connect(sync.after_migrate, sender=self, dispatch_uid="tenants.sync")

@@ -132,6 +132,14 @@ class Role(models.TextChoices):
     MEMBER = "member", "Member"
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    """Questions about where people belong."""
+
+    def home_of(self, user: User) -> "Membership | None":
+        """Return a person's membership at home, with its company; None while that company is inactive."""
+        return self.filter(user=user, is_home=True, company__is_active=True).select_related("company").first()
+
+
 class Membership(models.Model):
     """A person belongs to a company, in a role. One of a person's companies is home."""
 
@@ -141,6 +149,8 @@ class Membership(models.Model):
     role = models.CharField(max_length=20, choices=Role.choices, default=Role.MEMBER)
     is_home = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -225,7 +235,7 @@ class SignInFailure(models.Model):
 
     key = models.CharField(primary_key=True, max_length=64)
     count = models.PositiveIntegerField(default=0)
-    last_at = models.DateTimeField()
+    last_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return f"{self.count} failures"

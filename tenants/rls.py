@@ -75,7 +75,35 @@ def bound(binding: Binding, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
         _apply(using)
 
 
-def acting_as_company(company_id: UUID, user_id: UUID | None, member_role: str):
+def become(binding: Binding, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Go on as somebody else until the enclosing `bound` ends, which puts back who it was before it.
+
+    For finding out who asks and then working for them in one transaction.
+    """
+    _current.set(binding)
+    _apply(using)
+
+
+def abandon(using: str = DEFAULT_DB_ALIAS) -> None:
+    """Let the enclosing `bound` undo its writes instead of keeping them.
+
+    Only PostgreSQL: on SQLite `bound` opens no transaction, and a refused write has undone itself.
+    """
+    if connections[using].vendor == "postgresql":
+        transaction.set_rollback(True, using=using)
+
+
+@contextmanager
+def acting_as_nobody(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Work without any binding: rows of companies are out of reach. Costs nothing where nothing was bound."""
+    if _current.get() == NOBODY:
+        yield
+    else:
+        with bound(NOBODY, using):
+            yield
+
+
+def acting_as_company(company_id: UUID | None, user_id: UUID | None, member_role: str):
     """Bind to one company as one of its people sees it. A context manager."""
     return bound(Binding(TENANT_ROLE, company_id, user_id, member_role))
 

@@ -1,0 +1,118 @@
+"""Who is asking, and what the database may show them for the length of one request."""
+
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from tenants import credentials, principal, provenance, rls, tokens
+from tenants.credentials import BadCredential
+from tenants.principal import ANONYMOUS, Principal
+from tenants.rls import Binding
+
+# Asked by machines, all the time: no session, no database.
+UNTOUCHED = ("/healthz", "/readyz", "/metrics", "/static/")
+# Here people become somebody else. What is written (a failure counted, a chain of tokens ended) must outlive a refusal,
+# so no transaction spans the request.
+DOORSTEP = ("/login/", "/logout/", "/api/auth/")
+DOORS = (("/api/", "api"), ("/ofrep/", "api"), ("/super-admin/", "console"))
+
+
+class TenantMiddleware:
+    """Resolve who asks, once, and bind the database to them until the response is rendered.
+
+    Sets `request.principal` (never None) and `request.credential_error` (a BadCredential, or None). A bearer
+    credential decides alone: the session is ignored beside it, and a bad one makes the request anonymous, which the
+    API must answer with 401. On PostgreSQL a request of somebody known is one transaction, rendering included; it is
+    undone when the view or the rendering raised, or the answer is a refusal. Strangers are bound to nothing.
+
+    Stands after authentication, and before whatever asks for `request.principal` (tenants.E001).
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.principal = ANONYMOUS  # type: ignore[attr-defined]
+        request.credential_error = None  # type: ignore[attr-defined]
+        if request.path_info.startswith(UNTOUCHED):
+            return self.get_response(request)
+        via = provenance.via.set(door_of(request.path_info))
+        try:
+            response = self._serve(request)
+        finally:
+            provenance.via.reset(via)
+        if request.principal.token is not None:  # type: ignore[attr-defined]
+            # After the request: within it, the row would stay locked and all users of one token would queue.
+            tokens.note_use(request.principal.token)  # type: ignore[attr-defined]
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Remember that the view or its rendering raised; whoever turns that into a response hides it from us."""
+        request.has_raised = True  # type: ignore[attr-defined]
+
+    def _serve(self, request: HttpRequest) -> HttpResponseBase:
+        credential = credentials.presented(request)
+        if credential is not None or SESSION_KEY in request.session:
+            with rls.acting_as_system("find out who is asking"):
+                request.principal = who = _resolve(request, credential)  # type: ignore[attr-defined]
+                if not who.is_anonymous and not request.path_info.startswith(DOORSTEP):
+                    rls.become(who.binding())
+                    return self._answer(request, who)
+        with rls.acting_as_nobody():
+            return self.get_response(request)
+
+    def _answer(self, request: HttpRequest, who: Principal) -> HttpResponseBase:
+        response = self.get_response(request)
+        # `exception` is how REST framework marks a response it made from an exception, whatever its status.
+        if (
+            getattr(request, "has_raised", False)
+            or response.status_code >= 500
+            or getattr(response, "exception", False)
+        ):
+            rls.abandon()
+        if response.streaming and not getattr(response, "is_async", False):
+            response.streaming_content = bound_chunks(who.binding(), response.streaming_content)  # type: ignore[attr-defined]
+        return response
+
+
+def door_of(path: str) -> str:
+    """Return the door a path belongs to, as history names it."""
+    return next((door for prefix, door in DOORS if path.startswith(prefix)), "company")
+
+
+def bound_chunks(binding: Binding, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the chunks of a streaming response, made under the binding of its request, which has ended by then.
+
+    All of it runs in a context of its own, a copy of the present one, so that between two chunks whoever consumes
+    them is not bound.
+    """
+    context = copy_context()
+
+    def produce() -> Iterator[bytes]:
+        with rls.bound(binding):
+            yield from chunks
+
+    def consume() -> Iterator[bytes]:
+        producer = produce()
+        try:
+            while (chunk := context.run(next, producer, None)) is not None:
+                yield chunk
+        finally:
+            context.run(producer.close)  # type: ignore[attr-defined]
+
+    return consume()
+
+
+def _resolve(request: HttpRequest, credential: str | None) -> Principal:
+    if credential is None:
+        return principal.of_session(request)
+    who = ANONYMOUS
+    try:
+        who = principal.of_credential(credential)
+    except BadCredential as error:
+        request.credential_error = error  # type: ignore[attr-defined]
+    request.user = principal.as_request_user(who)
+    return who

@@ -64,7 +64,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # "tenants.middleware.TenantMiddleware",
+    "tenants.middleware.TenantMiddleware",
     "flags.middleware.FeaturesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

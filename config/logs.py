@@ -13,7 +13,7 @@ MAX_TRACEBACK = 16_000
 REDACTED = "[redacted]"
 SECRET_NAME = re.compile(r"authorization|cookie|passw(?:or)?d|secret|token|api[-_]?key|credential|session_?key", re.I)
 SECRET_TEXT = re.compile(
-    r"(?P<name>\b(?:authorization|passw(?:or)?d|secret|token|api[-_]?key|access|refresh)\b[\"']?\s*[:=]\s*)"
+    r"(?P<name>\b(?:authorization|passw(?:or)?d|secret|token|api[-_]?key)\b[\"']?\s*[:=]\s*)"
     r"(?P<value>(?:bearer|basic|token)\s+[^\s,;\"'&]+|\"[^\"]*\"|'[^']*'|[^\s,;\"'&]+)"
     r"|(?P<scheme>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"

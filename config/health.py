@@ -55,7 +55,7 @@ class ProbeMiddleware:
 @cache
 def _newest_migrations() -> frozenset[tuple[str, str]]:
     """The last migration of every app, read from disk once: the code of a running process does not change."""
-    return frozenset(MigrationLoader(None, ignore_no_initial=True).graph.leaf_nodes())
+    return frozenset(MigrationLoader(None).graph.leaf_nodes())
 
 
 def _database_state() -> tuple[str, str]:

@@ -19,7 +19,11 @@ if not TESTING:
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 LOCAL = DEBUG or TESTING  # Plain HTTP on this machine, where secure cookies and redirects would only lock people out.
 
-SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="headgate-local-only-not-a-secret" * 2 if LOCAL else "")
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="")
+if LOCAL and not SECRET_KEY:
+    SECRET_KEY = "known to everybody, for local use only: " + str(
+        BASE_DIR
+    )  # Sign-ins survive restarts.
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "DJANGO_SECRET_KEY is not set. Give it 50 or more random characters, for example from "

@@ -10,8 +10,10 @@ class FlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules need the models, which exist only from here on.
-        from flags import checks, signals, sync, triggers  # noqa: F401, PLC0415
+        from flags import checks, policies, releases, signals, sync, triggers  # noqa: F401, PLC0415
 
         signals.connect()
         post_migrate.connect(triggers.after_migrate, sender=self, dispatch_uid="flags.triggers")
+        post_migrate.connect(policies.after_migrate, sender=self, dispatch_uid="flags.policies")
+        post_migrate.connect(releases.after_migrate, sender=self, dispatch_uid="flags.releases")
         post_migrate.connect(sync.after_migrate, sender=self, dispatch_uid="flags.sync")

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from flags import releases
 from flags.exceptions import ChangeRefused, Invalid, Missing, NotAllowed
 from flags.models import ChannelDefault, Flag, Grant, OptIn, Override, Requirement, RetiredKey
 from flags.recording import (
@@ -213,6 +214,8 @@ def set_default(
         flag = _flag(key)
         before = {"default_enabled": flag.default_enabled, "default_source": flag.default_source}
         check_version(flag.version, version, thing=f"the flag {key!r}", current=flag.default_enabled, yours=enabled)
+        if enabled and not flag.default_enabled:
+            releases.refuse_default(flag)
         flag.default_enabled, flag.is_default_set = enabled, True
         after = {"default_enabled": enabled, "default_source": flag.default_source}
         if before != after:
@@ -234,6 +237,8 @@ def inherit_default(key: str, *, actor: Actor, reason: str = "", version: int | 
             )
         before = {"default_enabled": flag.default_enabled, "default_source": flag.default_source}
         check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours="inherited")
+        if flag.inherited_enabled and not flag.default_enabled:
+            releases.refuse_default(flag)
         flag.default_enabled, flag.is_default_set = flag.inherited_enabled, False
         after = {"default_enabled": flag.default_enabled, "default_source": flag.default_source}
         if before != after:
@@ -253,7 +258,10 @@ def set_channel(
     version: int | None = None,
     batch: uuid.UUID | None = None,
 ) -> ChannelDefault:
-    """Give a flag an answer for one release channel: off, or on for a percentage of its companies (rule 9)."""
+    """Give a flag an answer for one release channel: off, or on for a percentage of its companies (rule 9).
+
+    Raises ChangeRefused where a release is under way whose gates stand before this channel.
+    """
     authorise(actor, WRITE_FLAGS)
     reason = clean_reason(reason)
     if isinstance(percentage, bool) or not isinstance(percentage, int) or not 0 <= percentage <= 100:
@@ -266,8 +274,16 @@ def set_channel(
         before = {} if row is None else {"enabled": row.enabled, "percentage": row.percentage}
         after = {"enabled": enabled, "percentage": percentage}
         check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours=after)
+        if enabled and releases.is_promotion(flag, channel):
+            # While a release is under way, switching a later channel on is a promotion, by whatever door.
+            releases.promote_to(
+                flag, channel, percentage=percentage, actor=actor, reason=reason, batch=batch
+            )
+            return ChannelDefault.objects.get(flag=flag, channel=channel)
         row = row or ChannelDefault(flag=flag, channel_id=channel)
         if before != after:
+            if enabled and not before.get("enabled"):
+                releases.reentered(flag, channel)
             row.enabled, row.percentage = enabled, percentage
             row.save()
             _save(flag)
@@ -317,6 +333,7 @@ def revive(key: str, *, actor: Actor, reason: str) -> Flag:
     with writing("revive a flag"):
         flag = _flag(key)
         if flag.killed_at is not None:
+            releases.revived(flag, flag.killed_at)
             flag.killed_at, flag.killed_by, flag.kill_reason = None, None, ""
             _save(flag, "killed_at", "killed_by", "kill_reason")
             record("revive", actor=actor, flag=flag, before={"killed": True}, after={"killed": False}, reason=reason)

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from flags import registry
-from flags.gates import Gate, Otherwise
+from flags.guards import Guard, Otherwise
 
 AView = TypeVar("AView", bound=Callable[..., Any])
 
@@ -30,7 +30,7 @@ def feature_required(key: str, otherwise: Otherwise = None) -> Callable[[AView],
     A key that no catalogue lists stops `manage.py check` (flags.E001).
     """
     declared = registry.caller()
-    gate = Gate(key, otherwise)
+    gate = Guard(key, otherwise)
 
     def decorate(view: AView) -> AView:
         registry.note_use(key, _place(view) or declared)
@@ -47,7 +47,7 @@ def _place(view: Callable) -> str:
     return f"{module}.{name}" if name and not module.startswith("django.") else ""
 
 
-def _gate_callable(view: Callable, gate: Gate) -> Any:
+def _gate_callable(view: Callable, gate: Guard) -> Any:
     if iscoroutinefunction(view):
 
         @wraps(view)
@@ -75,7 +75,7 @@ def _split(view: Callable, args: tuple) -> tuple[HttpRequest | Request, tuple]:
     raise TypeError(f"{_place(view)} is gated by a feature but was called without a request. Gate the view instead.")
 
 
-def _gate_class(cls: type, gate: Gate) -> Any:
+def _gate_class(cls: type, gate: Guard) -> Any:
     if issubclass(cls, APIView):
         initial = cls.initial
 
@@ -99,7 +99,7 @@ def _gate_class(cls: type, gate: Gate) -> Any:
 
 
 def _ask_and_dispatch(
-    view: View, gate: Gate, dispatch: Callable, request: HttpRequest, args: tuple, kwargs: dict
+    view: View, gate: Guard, dispatch: Callable, request: HttpRequest, args: tuple, kwargs: dict
 ) -> Any:
     """Ask, then dispatch: at once, or as a coroutine where the view's handlers are coroutines."""
     if view.view_is_async:
@@ -108,12 +108,12 @@ def _ask_and_dispatch(
     return dispatch(request, *args, **kwargs) if answer is None else answer
 
 
-async def _aask_and_dispatch(gate: Gate, dispatch: Callable, request: HttpRequest, args: tuple, kwargs: dict) -> Any:
+async def _aask_and_dispatch(gate: Guard, dispatch: Callable, request: HttpRequest, args: tuple, kwargs: dict) -> Any:
     answer = await gate.aask(request, args, kwargs)
     return await dispatch(request, *args, **kwargs) if answer is None else answer
 
 
-def _ask_in_initial(view: APIView, gate: Gate, request: Request, args: tuple, kwargs: dict) -> None:
+def _ask_in_initial(view: APIView, gate: Guard, request: Request, args: tuple, kwargs: dict) -> None:
     """Ask at the end of REST framework's `initial`, the first moment at which it knows who asks."""
     answer = gate.ask(request, args, kwargs)
     if answer is not None:
@@ -135,11 +135,11 @@ class FeatureRequiredMixin:
         if "feature" in vars(cls):
             registry.note_use(cls.feature, f"{cls.__module__}.{cls.__qualname__}")
 
-    def _gate(self) -> Gate:
+    def _gate(self) -> Guard:
         if not self.feature:
             raise ImproperlyConfigured(f"{type(self).__qualname__} names no feature. Set `feature` to its key.")
         # A function that stands on the class is a view, not a method of this one.
-        return Gate(self.feature, vars(self).get("otherwise", type(self).otherwise))
+        return Guard(self.feature, vars(self).get("otherwise", type(self).otherwise))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Ask, then go on as the view does. REST framework views ask in `initial`."""

@@ -1,113 +1,153 @@
-"""What happens at a gated view: whom it asks, whom it lets through, and what it answers the others.
+"""Whether a gate holds, and in words why not yet. Reads only; the clock is the database's."""
 
-The decorator, the mixin and the permission are three ways to say the same; what they say is here.
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import isawaitable
+from datetime import datetime, timedelta
 from typing import Any
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
-from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
-from rest_framework.exceptions import NotAuthenticated
-from rest_framework.request import Request
+from django.db import connection
+from django.db.models import Sum
+from django.utils import timezone
 
-from flags.features import Features, current, forced
+from flags.models import Flag
+from flags.releasemodels import Gate, GateTemplate, IsolationAudit, Release, Usage
+from tenants.models import ReleaseChannel
 
-Otherwise = Callable[..., Any] | str | None
-"""What answers instead: a view, the name of a URL to go to, or None for a refusal."""
-
-API_PATHS = ("/api/", "/ofrep/")
-HTML, JSON, PROBLEM = "text/html", "application/json", "application/problem+json"
+Check = GateTemplate.Check
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """One feature that a view asks for, and what answers where it is off."""
+class GateState:
+    """One gate as it stands: whether it holds, and a sentence that says on what grounds or what it waits for."""
 
-    key: str
-    otherwise: Otherwise = None
+    gate: Gate
+    holds: bool
+    words: str
+    ready_at: datetime | None = None
+    """When time alone will open it, where that is known."""
 
-    def ask(self, request: HttpRequest | Request, args: tuple, kwargs: dict[str, Any]) -> HttpResponseBase | None:
-        """Return None where the feature is on, and the answer to give where it is not.
-
-        Raises FeatureDisabled where nothing else was asked for, and NotAuthenticated for strangers in REST framework.
-        """
-        if features_of(request)[self.key]:
-            return None
-        if iscoroutinefunction(self.otherwise):
-            return Gate(self.key, async_to_sync(self.otherwise))._refuse(request, args, kwargs)
-        return self._refuse(request, args, kwargs)
-
-    async def aask(self, request: HttpRequest, args: tuple, kwargs: dict[str, Any]) -> HttpResponseBase | None:
-        """`ask`, for an async view: whatever may read the database does so off the event loop."""
-        features = features_of(request)
-        if self.key not in forced:
-            await features.aload()
-        if features[self.key]:
-            return None
-        answer = await sync_to_async(self._refuse)(request, args, kwargs)
-        return await answer if isawaitable(answer) else answer
-
-    def _refuse(self, request: HttpRequest | Request, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if is_anonymous(request):
-            return send_to_log_in(request)
-        if callable(self.otherwise):
-            return self.otherwise(getattr(request, "_request", request), *args, **kwargs)
-        if self.otherwise is not None:
-            return redirect(self.otherwise)
-        features_of(request).require(self.key)
-        return None
+    def as_evidence(self) -> dict[str, Any]:
+        """Return the gate as the history of a promotion keeps it."""
+        return {"gate": self.gate.title, "kind": self.gate.check_kind, "holds": self.holds, "words": self.words}
 
 
-def features_of(request: HttpRequest | Request) -> Features:
-    """Return the features of whoever the request comes from; those of the scope we are in without the middleware."""
-    features = getattr(request, "features", None)
-    return current() if features is None else features
+def database_now() -> datetime:
+    """Return the time by the database's clock, which every process shares. SQLite's is this machine's."""
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("select clock_timestamp()")
+        return cursor.fetchone()[0]
 
 
-def is_anonymous(request: HttpRequest | Request) -> bool:
-    """Say whether the request comes from nobody we know: no person signed in, and no token."""
-    principal = getattr(request, "principal", None)
-    if principal is not None and not principal.is_anonymous:
+def next_channel(release: Release) -> ReleaseChannel | None:
+    """Return the channel after the one a release is in, or None at the end."""
+    return ReleaseChannel.objects.filter(rank__gt=release.channel.rank).order_by("rank").first()
+
+
+def soak_ends_at(release: Release) -> datetime:
+    """Return the moment the soak time of the release's present channel has passed."""
+    return release.entered_at + timedelta(days=release.channel.soak_days)
+
+
+def states(release: Release, at: datetime | None = None) -> list[GateState]:
+    """Return every gate between a release and its next channel, in order, as of now or `at`."""
+    following = next_channel(release)
+    if following is None:
+        return []
+    at = at or database_now()
+    gates = [gate for gate in release.gates.all() if gate.channel_id == following.slug]
+    return [_state(release, gate, following, at) for gate in sorted(gates, key=lambda gate: (gate.rank, gate.title))]
+
+
+def _state(release: Release, gate: Gate, following: ReleaseChannel, at: datetime) -> GateState:
+    if gate.check_kind == Check.SIGN_OFF:
+        return _signed_off(release, gate)
+    if gate.check_kind == Check.SOAK:
+        return _soaked(release, gate, at)
+    if gate.check_kind == Check.NO_SERVER_ERRORS:
+        return _no_server_errors(release, gate)
+    if gate.check_kind == Check.ISOLATION_AUDIT:
+        return _audited(release, gate)
+    return _required_flags(release, gate, following)
+
+
+def _signed_off(release: Release, gate: Gate) -> GateState:
+    # A word given for an earlier stay in this channel is no word about this one.
+    word = next((s for s in gate.sign_offs.all() if s.at >= release.entered_at), None)
+    if word is None:
+        return GateState(gate, False, "waits for somebody to sign it off")
+    note = f": {word.note}" if word.note else ""
+    return GateState(gate, True, f"signed off by {word.by_name}{note}")
+
+
+def _soaked(release: Release, gate: Gate, at: datetime) -> GateState:
+    if release.paused_at is not None:
+        return GateState(gate, False, "the release is paused, and its soak with it")
+    if release.flag.killed_at is not None:
+        return GateState(gate, False, "the flag is killed, and its release paused")
+    if not release.flag.channel_defaults.filter(channel=release.channel_id, enabled=True).exists():
+        return GateState(gate, False, f"it is switched off in {release.channel.name}; the soak starts anew when it is on")
+    ready = soak_ends_at(release)
+    if at >= ready:
+        return GateState(gate, True, f"soaked for {release.channel.soak_days} days", ready)
+    return GateState(gate, False, f"waits until {ready:%a %d %b %H:%M} UTC ({in_words(ready - at)} of soak left)", ready)
+
+
+def in_words(left: timedelta) -> str:
+    """Return a length of time as people say it: days and hours, hours and minutes, minutes, or seconds."""
+    seconds = int(left.total_seconds())
+    days, hours, minutes = seconds // 86_400, seconds % 86_400 // 3600, seconds % 3600 // 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def _no_server_errors(release: Release, gate: Gate) -> GateState:
+    rows = Usage.objects.filter(flag=release.flag_id, day__gte=release.entered_at.date())
+    rows = rows.filter(last_at__gte=release.entered_at)
+    seen = rows.aggregate(on=Sum("on"), errors=Sum("errors"))
+    if not seen["on"]:
+        return GateState(gate, False, "no data: nobody has used it since it entered this channel")
+    # Counts are kept by the day: errors count if the last of them came after entry.
+    errors = rows.filter(last_error_at__gte=release.entered_at).aggregate(n=Sum("errors"))["n"] or 0
+    if errors:
+        return GateState(gate, False, f"{errors} server errors since it entered this channel")
+    return GateState(gate, True, f"no server errors in {seen['on']} evaluations")
+
+
+def _audited(release: Release, gate: Gate) -> GateState:
+    audit = IsolationAudit.objects.filter(complete=True).first()
+    if audit is None:
+        return GateState(gate, False, "no data: no isolation audit has run; run it")
+    if audit.at < release.entered_at:
+        return GateState(gate, False, "the isolation audit is older than the entry into this channel; run it")
+    if not audit.passed:
+        return GateState(gate, False, f"the isolation audit of {audit.at:%d %b %H:%M} found problems")
+    return GateState(gate, True, f"the isolation audit of {audit.at:%d %b %H:%M} passed")
+
+
+def _required_flags(release: Release, gate: Gate, following: ReleaseChannel) -> GateState:
+    behind = [flag.name for flag in release.flag.requires.all() if not _is_as_far(flag, following)]
+    if behind:
+        return GateState(gate, False, f"{', '.join(behind)} {'is' if len(behind) == 1 else 'are'} not as far yet")
+    return GateState(gate, True, "everything it requires is at least as far")
+
+
+def _is_as_far(flag: Flag, following: ReleaseChannel) -> bool:
+    """Whether a required flag is wholly on in the channel, by its own answer or else by its default."""
+    answer = flag.channel_defaults.filter(channel=following).first()
+    if flag.is_killed:
         return False
-    user = getattr(request, "user", None)
-    return (user is None or not user.is_authenticated) and getattr(request, "auth", None) is None
+    return flag.default_enabled if answer is None else answer.enabled and answer.percentage == 100
 
 
-def send_to_log_in(request: HttpRequest | Request) -> HttpResponse:
-    """Ask a stranger to sign in, as whoever sent the request understands it. Raises NotAuthenticated in REST framework.
-
-    A page is redirected, a fragment tells htmx to leave for the sign-in page, and a program gets 401.
-    """
-    if isinstance(request, Request):
-        raise NotAuthenticated
-    if request.path_info.startswith(API_PATHS) or _prefers_json(request):
-        return _unauthenticated(request)
-    if htmx := getattr(request, "htmx", None):
-        # The fragment's own address is no page to come back to.
-        page = htmx.current_url_abs_path or "/"
-        return HttpResponse(status=401, headers={"HX-Redirect": redirect_to_login(page).url})
-    return redirect_to_login(request.get_full_path())
+def open_gates(release: Release, at: datetime | None = None) -> list[GateState]:
+    """Return the gates that do not hold yet."""
+    return [state for state in states(release, at) if not state.holds]
 
 
-def _prefers_json(request: HttpRequest) -> bool:
-    # Who takes anything gets the first of these: a page.
-    return request.get_preferred_type([HTML, JSON, PROBLEM]) in (JSON, PROBLEM)
-
-
-def _unauthenticated(request: HttpRequest) -> JsonResponse:
-    problem = {
-        "type": "about:blank",
-        "title": "Unauthorized",
-        "status": 401,
-        "detail": "Sign in, or send a token: Authorization: Bearer <token>.",
-        "instance": request.path,
-        "code": "NOT_AUTHENTICATED",
-        "request_id": getattr(request, "request_id", ""),
-    }
-    return JsonResponse(problem, status=401, content_type=PROBLEM, headers={"WWW-Authenticate": "Bearer"})
+def release_under_way(key: str) -> Release | None:
+    """Return a flag's release that has not ended, or None."""
+    return Release.objects.select_related("channel", "flag").filter(flag=key, ended_at=None).first()

@@ -5,13 +5,13 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from flags import registry
-from flags.gates import Gate
+from flags.guards import Guard
 
 
 class FeaturePermission(BasePermission):
     """Pass where the feature is on. Raises FeatureDisabled where it is off, so that the answer can name its code."""
 
-    gate: Gate
+    gate: Guard
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return self.gate.ask(request, (), {}) is None
@@ -23,4 +23,4 @@ def FeatureEnabled(key: str) -> type[FeaturePermission]:
     It refuses by raising, so combine it with others by `&`, or list it; after `|` or `~` it would not be overruled.
     """
     registry.note_use(key, registry.caller())
-    return type("FeatureEnabled", (FeaturePermission,), {"gate": Gate(key), "__module__": __name__})
+    return type("FeatureEnabled", (FeaturePermission,), {"gate": Guard(key), "__module__": __name__})

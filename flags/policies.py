@@ -1,0 +1,141 @@
+"""Row-level security for every table: who may see and write which rows, said once, and put in place after every migrate.
+
+Policies are given to roles, so that each is a plain condition on an indexed column. `FORCE` binds the tables' owner too:
+with nobody bound, nobody sees anything. Every table of ours is classified here; an audit fails on one that is not.
+"""
+
+from dataclasses import dataclass
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from flags import sqlanswers
+from tenants.rls import CONSOLE_ROLE, TENANT_ROLE
+
+OWN_COMPANY = "company_id = (select flags_bound_company())"
+READERS_COMPANY = "company_id = (select flags_reading_company())"
+# A subquery in a policy is itself subject to the policies of what it reads: internal flags are not there.
+VISIBLE_FLAG = "exists (select from flags_flag f where f.key = flag_id)"
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """How one table is protected. `reads` is what company people may read of it, or None for nothing at all.
+
+    `kind`: company (has a company's rows), shared (rules that all companies rest on), people, infrastructure (neither).
+    `forced` is off only where the login itself must read before anybody is known, for the reason that `why` gives.
+    """
+
+    kind: str
+    reads: str | None = None
+    forced: bool = True
+    nullable: bool = False
+    why: str = ""
+
+
+TABLES: dict[str, Protection] = {
+    "tenants_company": Protection("company", "id = (select flags_bound_company())"),
+    "tenants_membership": Protection("company", OWN_COMPANY),
+    "tenants_companysettings": Protection("company", OWN_COMPANY),
+    "tenants_apitoken": Protection("company", nullable=True, why="a server key may serve every company"),
+    "tenants_user": Protection(
+        "people",
+        "id = (select flags_bound_person()) or exists (select from tenants_membership m where m.user_id = tenants_user.id)",
+        forced=False,
+        why="people sign in before anybody is known",
+    ),
+    "tenants_refreshtoken": Protection("people", forced=False, why="tokens are renewed before anybody is known"),
+    "flags_flag": Protection("shared", "not is_internal"),
+    "flags_channeldefault": Protection("shared", VISIBLE_FLAG),
+    "flags_requirement": Protection("shared", VISIBLE_FLAG),
+    "flags_override": Protection("company", f"{READERS_COMPANY} and {VISIBLE_FLAG}"),
+    "flags_optin": Protection("company", f"{READERS_COMPANY} and {VISIBLE_FLAG}"),
+    "flags_grant": Protection("company", f"{READERS_COMPANY} and {VISIBLE_FLAG}"),
+    "flags_change": Protection(
+        "company",
+        f"{READERS_COMPANY} and (flag = '' or exists (select from flags_flag f where f.key = flag))",
+        nullable=True,
+        why="a change to a flag concerns every company",
+    ),
+    "flags_release": Protection("shared", VISIBLE_FLAG),
+    "flags_gate": Protection("shared"),
+    "flags_gatesignoff": Protection("shared"),
+    "flags_promotion": Protection("shared"),
+    "flags_usage": Protection("company", f"{READERS_COMPANY} and {VISIBLE_FLAG}"),
+    "flags_mail": Protection("company", nullable=True, why="a message may concern no single company"),
+    "flags_isolationaudit": Protection("shared"),
+    "flags_version": Protection(
+        "company",
+        "scope = (select flags_bound_company()) or scope = '00000000-0000-0000-0000-000000000000'",
+        forced=False,
+        why="triggers bump versions as the tables' owner",
+    ),
+}
+UNPROTECTED: dict[str, str] = {
+    "tenants_releasechannel": "the rings are the same for everybody",
+    "tenants_plan": "the plans are the same for everybody",
+    "tenants_signinfailure": "digests and counts; read before anybody is known, granted to no role",
+    "flags_gatetemplate": "what gates there are; granted to no company role",
+    "flags_retiredkey": "keys that are gone; granted to no company role",
+}
+
+
+def _policies(table: str, protection: Protection) -> list[str]:
+    statements = [
+        f"alter table {table} enable row level security",
+        f"alter table {table} {'force' if protection.forced else 'no force'} row level security",
+        f"drop policy if exists console_all on {table}",
+        f"create policy console_all on {table} for all to {CONSOLE_ROLE} using (true) with check (true)",
+        f"drop policy if exists company_reads on {table}",
+    ]
+    if protection.reads is not None:
+        statements.append(
+            f"create policy company_reads on {table} for select to {TENANT_ROLE} using ({protection.reads})"
+        )
+    if not protection.forced:
+        # For a login that does not own the tables: it signs people in, and reads the global version, unbound.
+        statements.append(f"drop policy if exists login_all on {table}")
+        statements.append(
+            f"create policy login_all on {table} for all to public "
+            f"using (current_user not in ('{TENANT_ROLE}', '{CONSOLE_ROLE}')) "
+            f"with check (current_user not in ('{TENANT_ROLE}', '{CONSOLE_ROLE}'))"
+        )
+    return statements
+
+
+def roles_exist(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether both roles are there; without them no policy can name them."""
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from pg_roles where rolname in (%s, %s)", (TENANT_ROLE, CONSOLE_ROLE))
+        return cursor.fetchone()[0] == 2
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    """Put functions and policies in their place. Safe to run again; PostgreSQL only, and only where the roles exist."""
+    if connection.vendor != "postgresql" or not roles_exist(connection):
+        return
+    present = set(connection.introspection.table_names())
+    with connection.cursor() as cursor:
+        cursor.execute(sqlanswers.DECIDE_ALL)
+        cursor.execute(sqlanswers.CALLERS)
+        # Owned by the console's role, a definer sees what that role sees, and FORCE does not blind it.
+        cursor.execute(f"grant create on schema public to {CONSOLE_ROLE}")
+        for function in sqlanswers.DEFINERS:
+            cursor.execute(f"alter function {function} owner to {CONSOLE_ROLE}")
+        cursor.execute(f"revoke create on schema public from {CONSOLE_ROLE}")
+        for function in sqlanswers.FOR_THE_CONSOLE:
+            cursor.execute(f"revoke all on function {function} from public")
+            cursor.execute(f"grant execute on function {function} to {CONSOLE_ROLE}")
+        for function in sqlanswers.FOR_TENANTS:
+            cursor.execute(f"grant execute on function {function} to {TENANT_ROLE}")
+        for table, protection in TABLES.items():
+            if table in present:
+                for statement in _policies(table, protection):
+                    cursor.execute(statement)
+
+
+def after_migrate(using: str, **_kwargs) -> None:
+    """Receive `post_migrate`."""
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        install(connection)

@@ -1,0 +1,388 @@
+"""The verbs of a release: start, sign off, promote, roll back, pause, resume, finish. Built like `changes`.
+
+A promotion writes the channel answers, the history and the evidence in one transaction. While a release is under way,
+`changes` sends whoever switches on a later channel through `promote`, whatever door they came by.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db import connections
+
+from flags.exceptions import ChangeRefused, Invalid, Missing
+from flags.gates import GateState, database_now, next_channel, open_gates, release_under_way, states
+from flags.models import ChannelDefault, Flag
+from flags.recording import Actor, actor_user, authorise, clean_reason, clean_text, record, writing
+from flags.releasemodels import Gate, GateSignOff, GateTemplate, Promotion, Release
+from tenants.models import ReleaseChannel, User
+from tenants.rls import acting_as_system
+
+WRITE = "releases:write"
+
+
+def _flag(key: str) -> Flag:
+    flag = Flag.objects.select_for_update(of=("self",)).filter(key=key).first()
+    if flag is None:
+        raise Missing(f"There is no flag {key!r}.", code="FLAG_NOT_FOUND")
+    return flag
+
+
+def _release(key: str) -> Release:
+    release = release_under_way(key)
+    if release is None:
+        raise ChangeRefused(f"No release of {key!r} is under way. Start one first.", code="NO_RELEASE")
+    return release
+
+
+def _name(actor: Actor) -> str:
+    return "Headgate" if actor is None else str(actor)
+
+
+def _step(
+    release: Release,
+    kind: str,
+    actor: Actor,
+    at: datetime,
+    *,
+    to: str,
+    come_from: str = "",
+    reason: str = "",
+    forced: bool = False,
+    evidence: Sequence[GateState] = (),
+) -> None:
+    Promotion.objects.create(
+        release=release,
+        kind=kind,
+        from_channel=come_from,
+        to_channel=to,
+        at=at,
+        by=actor_user(actor),
+        by_name=_name(actor),
+        reason=reason,
+        forced=forced,
+        evidence=[state.as_evidence() for state in evidence],
+    )
+
+
+def _answer(flag: Flag, channel: ReleaseChannel, enabled: bool, percentage: int = 100) -> None:
+    ChannelDefault.objects.update_or_create(
+        flag=flag, channel=channel, defaults={"enabled": enabled, "percentage": percentage}
+    )
+
+
+def _touch(flag: Flag) -> None:
+    flag.version += 1
+    flag.save(update_fields=["version", "updated_at"])
+
+
+def start(key: str, *, actor: Actor, reason: str = "") -> Release:
+    """Begin a release: on in the first channel, off in every later one (seed 001, section 4, step 1).
+
+    The gates of every transition are copied from their templates now. Raises ChangeRefused if one is under way.
+    """
+    authorise(actor, WRITE)
+    reason = clean_reason(reason)
+    with writing("start a release"):
+        flag = _flag(key)
+        if release_under_way(key) is not None:
+            raise ChangeRefused(f"A release of {flag.name} is already under way.", code="RELEASE_UNDER_WAY")
+        if flag.is_killed:
+            raise ChangeRefused(f"{flag.name} is killed. Revive it first.", code="FLAG_IS_KILLED")
+        if flag.default_enabled:
+            raise ChangeRefused(
+                f"The default of {flag.name} is on, so no channel could hold it back. Turn the default off first.",
+                code="DEFAULT_IS_ON",
+            )
+        channels = list(ReleaseChannel.objects.order_by("rank"))
+        at = database_now()
+        release = Release.objects.create(
+            flag=flag, channel=channels[0], entered_at=at, started_at=at, started_by=actor_user(actor)
+        )
+        for template in GateTemplate.objects.all():
+            Gate.objects.create(
+                release=release,
+                channel_id=template.channel_id,
+                check_kind=template.check_kind,
+                title=template.title,
+                rank=template.rank,
+            )
+        for channel in channels:
+            _answer(flag, channel, channel == channels[0])
+        _touch(flag)
+        _step(release, Promotion.Kind.START, actor, at, to=channels[0].slug, reason=reason)
+        after = {"channel": channels[0].slug}
+        record("start_release", actor=actor, flag=flag, before={}, after=after, reason=reason)
+    return release
+
+
+def sign_off(key: str, gate_id: uuid.UUID, *, actor: Actor, note: str = "", link: str = "") -> GateSignOff:
+    """Give one's word that a gate holds, for the present stay in the channel. Raises Missing, or ChangeRefused."""
+    authorise(actor, WRITE)
+    note = clean_text(note, "note", longest=500)
+    link = clean_text(link, "link", longest=500)
+    if link:
+        try:
+            URLValidator(schemes=["http", "https"])(link)
+        except ValidationError as error:
+            raise Invalid("The link is no web address.", errors={"link": ["Begin with https://."]}) from error
+    with writing("sign off a gate"):
+        flag = _flag(key)
+        release = _release(key)
+        following = next_channel(release)
+        gate = Gate.objects.filter(pk=gate_id, release=release).first()
+        if gate is None:
+            raise Missing(f"{flag.name} has no such gate.", code="GATE_NOT_FOUND")
+        if gate.check_kind != GateTemplate.Check.SIGN_OFF:
+            raise ChangeRefused(f"“{gate.title}” is checked by itself; nobody signs it off.", code="GATE_IS_AUTOMATIC")
+        if following is None or gate.channel_id != following.slug:
+            raise ChangeRefused(f"“{gate.title}” is not the next gate of {flag.name}.", code="GATE_IS_NOT_NEXT")
+        word = GateSignOff.objects.create(
+            gate=gate, by=actor_user(actor), by_name=_name(actor), at=database_now(), note=note, link=link
+        )
+        after = {"gate": gate.title, "note": note, "link": link}
+        record("sign_off_gate", actor=actor, flag=flag, before={}, after=after, reason=note)
+    return word
+
+
+def promote(
+    key: str,
+    *,
+    actor: Actor,
+    reason: str = "",
+    force: bool = False,
+    percentage: int = 100,
+    seen: str | None = None,
+    batch: uuid.UUID | None = None,
+) -> Release:
+    """Let a flag into its next channel, if every gate before it holds.
+
+    With `force` a super admin goes past gates that do not, for a reason that is required and recorded as such for ever.
+    `seen` is the channel the flag was in when one decided: if somebody was faster, the promotion is refused.
+    Raises ChangeRefused naming every open gate in words (`extra["gates"]`).
+    """
+    authorise(actor, WRITE)
+    reason = clean_reason(reason, always=force)
+    if force and actor is not None and not isinstance(actor, User):
+        raise ChangeRefused("Only a person may force a promotion.", code="FORCE_NEEDS_A_PERSON")
+    if isinstance(percentage, bool) or not 0 <= percentage <= 100:
+        raise Invalid("A percentage is a whole number from 0 to 100.", errors={"percentage": ["0 to 100."]})
+    with writing("promote a flag"):
+        flag = _flag(key)
+        release = _release(key)
+        following = next_channel(release)
+        if seen is not None and seen != release.channel_id:
+            raise ChangeRefused(
+                f"{flag.name} is in {release.channel.name} by now: somebody else moved it.",
+                code="ALREADY_MOVED",
+                current=release.channel_id,
+                yours=seen,
+            )
+        if following is None:
+            raise ChangeRefused(f"{flag.name} is in {release.channel.name}, the last channel.", code="LAST_CHANNEL")
+        if flag.is_killed:
+            raise ChangeRefused(f"{flag.name} is killed, and its release with it. Revive it first.", code="FLAG_IS_KILLED")
+        if release.paused_at is not None:
+            raise ChangeRefused(f"The release of {flag.name} is paused. Resume it first.", code="RELEASE_PAUSED")
+        at = database_now()
+        evidence = states(release, at)
+        not_yet = [state for state in evidence if not state.holds]
+        if not_yet and not force:
+            words = "; ".join(f"“{state.gate.title}” {state.words}" for state in not_yet)
+            raise ChangeRefused(
+                f"{flag.name} cannot go to {following.name} yet: {words}.",
+                code="GATES_OPEN",
+                gates=[state.as_evidence() for state in not_yet],
+            )
+        before = release.channel_id
+        _answer(flag, following, True, percentage)
+        release.channel, release.entered_at = following, at
+        release.save(update_fields=["channel", "entered_at"])
+        forced = bool(not_yet)
+        kind = Promotion.Kind.PROMOTE
+        _step(
+            release, kind, actor, at, to=following.slug, come_from=before, reason=reason, forced=forced, evidence=evidence
+        )
+        _touch(flag)
+        record(
+            "force_promote" if forced else "promote",
+            actor=actor,
+            flag=flag,
+            before={"channel": before},
+            after={"channel": following.slug, "percentage": percentage},
+            reason=reason,
+            batch=batch,
+        )
+    return release
+
+
+def roll_back(key: str, to: str | None, *, actor: Actor, reason: str) -> Release:
+    """Take a flag back to an earlier channel, or with None out of all. One action, no gates; a reason is required.
+
+    Every later channel is switched off. Overrides stay: `impact` says how many companies stay on by one. The soak
+    starts anew.
+    """
+    authorise(actor, WRITE)
+    reason = clean_reason(reason, always=True)
+    with writing("roll a release back"):
+        flag = _flag(key)
+        release = _release(key)
+        before = release.channel_id
+        target = None if to is None else ReleaseChannel.objects.filter(pk=to).first()
+        if to is not None and target is None:
+            raise Missing(f"There is no release channel {to!r}.", code="CHANNEL_NOT_FOUND")
+        if target is not None and target.rank >= release.channel.rank:
+            raise ChangeRefused(
+                f"{flag.name} is in {release.channel.name}; it can be rolled back to an earlier channel only.",
+                code="NOT_AN_EARLIER_CHANNEL",
+            )
+        at = database_now()
+        for channel in ReleaseChannel.objects.all():
+            if target is None or channel.rank > target.rank:
+                _answer(flag, channel, False)
+        if target is None:
+            release.ended_at = at
+        else:
+            release.channel, release.entered_at = target, at
+        release.save(update_fields=["channel", "entered_at", "ended_at"])
+        _step(release, Promotion.Kind.ROLL_BACK, actor, at, to=to or "", come_from=before, reason=reason)
+        _touch(flag)
+        record(
+            "roll_back", actor=actor, flag=flag, before={"channel": before}, after={"channel": to or ""}, reason=reason
+        )
+    return release
+
+
+def finish(key: str, *, actor: Actor, reason: str = "") -> Release:
+    """End a release that has reached the last channel. Its answers stay; its gates no longer stand in the way."""
+    authorise(actor, WRITE)
+    reason = clean_reason(reason)
+    with writing("finish a release"):
+        flag = _flag(key)
+        release = _release(key)
+        if next_channel(release) is not None:
+            raise ChangeRefused(
+                f"{flag.name} has not reached the last channel. Promote it, or roll it back.", code="NOT_THE_LAST_CHANNEL"
+            )
+        release.ended_at = at = database_now()
+        release.save(update_fields=["ended_at"])
+        _step(release, Promotion.Kind.END, actor, at, to=release.channel_id, come_from=release.channel_id, reason=reason)
+        record("finish_release", actor=actor, flag=flag, before={}, after={"channel": release.channel_id}, reason=reason)
+    return release
+
+
+def pause(key: str, *, actor: Actor, reason: str = "") -> Release:
+    """Hold a release where it is: nothing is promoted, and the soak stops counting. The answers stay."""
+    authorise(actor, WRITE)
+    reason = clean_reason(reason)
+    with writing("pause a release"):
+        flag = _flag(key)
+        release = _release(key)
+        if release.paused_at is None:
+            release.paused_at = database_now()
+            release.save(update_fields=["paused_at"])
+            record("pause_release", actor=actor, flag=flag, before={"paused": False}, after={"paused": True}, reason=reason)
+    return release
+
+
+def resume(key: str, *, actor: Actor, reason: str = "") -> Release:
+    """Let a paused release go on. The time it was paused does not count as soak."""
+    authorise(actor, WRITE)
+    reason = clean_reason(reason)
+    with writing("resume a release"):
+        flag = _flag(key)
+        release = _release(key)
+        if release.paused_at is not None:
+            release.entered_at += database_now() - release.paused_at
+            release.paused_at = None
+            release.save(update_fields=["entered_at", "paused_at"])
+            record(
+                "resume_release", actor=actor, flag=flag, before={"paused": True}, after={"paused": False}, reason=reason
+            )
+    return release
+
+
+# What `changes` asks before it writes, so that no door leads past a gate.
+
+
+def is_promotion(flag: Flag, channel: str) -> bool:
+    """Whether switching this channel on would carry a release further than it is."""
+    release = release_under_way(flag.key)
+    target = ReleaseChannel.objects.filter(pk=channel).first()
+    return release is not None and target is not None and target.rank > release.channel.rank
+
+
+def promote_to(flag: Flag, channel: str, *, percentage: int, actor: Actor, reason: str, batch: uuid.UUID | None) -> None:
+    """Promote to exactly this channel. Raises ChangeRefused for one that is not the next."""
+    release = _release(flag.key)
+    following = next_channel(release)
+    if following is None or channel != following.slug:
+        raise ChangeRefused(
+            f"{flag.name} is in {release.channel.name}: a release goes one channel at a time. "
+            f"Promote it to {following.name if following else release.channel.name} first.",
+            code="ONE_STEP_AT_A_TIME",
+        )
+    promote(flag.key, actor=actor, reason=reason, percentage=percentage, batch=batch)
+
+
+def refuse_default(flag: Flag) -> None:
+    """Refuse to turn the default on while a release has channels to go: that would pass every gate at once."""
+    release = release_under_way(flag.key)
+    if release is not None and next_channel(release) is not None:
+        raise ChangeRefused(
+            f"A release of {flag.name} is under way, in {release.channel.name}. Turning the default on would be a "
+            "promotion to everybody; promote it channel by channel.",
+            code="RELEASE_UNDER_WAY",
+            gates=[state.as_evidence() for state in open_gates(release)],
+        )
+
+
+def reentered(flag: Flag, channel: str) -> None:
+    """Start the soak anew: the release's own channel was off, and is on again. Soak is continuous time on."""
+    release = release_under_way(flag.key)
+    if release is not None and release.channel_id == channel:
+        release.entered_at = database_now()
+        release.save(update_fields=["entered_at"])
+
+
+def revived(flag: Flag, killed_at: datetime) -> None:
+    """Leave the time a flag was killed out of its soak: a killed flag's release is paused."""
+    release = release_under_way(flag.key)
+    if release is not None:
+        until = release.paused_at or database_now()
+        since = max(killed_at, release.entered_at)
+        if until > since:
+            release.entered_at += until - since
+            release.save(update_fields=["entered_at"])
+
+
+TEMPLATES = (
+    # Seed 001, section 5: what stands before pilot, and before general.
+    ("pilot", GateTemplate.Check.SIGN_OFF, "Works in the internal company", 10),
+    ("pilot", GateTemplate.Check.SIGN_OFF, "No console errors", 20),
+    ("pilot", GateTemplate.Check.NO_SERVER_ERRORS, "No server errors since entry", 30),
+    ("pilot", GateTemplate.Check.ISOLATION_AUDIT, "Isolation audit passed since entry", 40),
+    ("general", GateTemplate.Check.SOAK, "Soak time has passed", 10),
+    ("general", GateTemplate.Check.SIGN_OFF, "No support issues", 20),
+    ("general", GateTemplate.Check.SIGN_OFF, "Performance acceptable", 30),
+    ("general", GateTemplate.Check.ISOLATION_AUDIT, "Isolation audit passed since entry", 40),
+    ("general", GateTemplate.Check.REQUIRED_FLAGS, "Required flags at least as far", 50),
+)
+
+
+def after_migrate(using: str, **_kwargs: Any) -> None:
+    """Receive `post_migrate`: describe the gates of seed 001 where no operator has described any."""
+    if "flags_gatetemplate" not in connections[using].introspection.table_names():
+        return
+    with acting_as_system("describe the gates"):
+        if GateTemplate.objects.using(using).exists():
+            return
+        known = set(ReleaseChannel.objects.using(using).values_list("slug", flat=True))
+        GateTemplate.objects.using(using).bulk_create(
+            GateTemplate(channel_id=channel, check_kind=kind, title=title, rank=rank)
+            for channel, kind, title, rank in TEMPLATES
+            if channel in known
+        )

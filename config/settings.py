@@ -143,6 +143,8 @@ FLAGS_FRESHNESS = env.str("FLAGS_FRESHNESS", default="exact")
 if FLAGS_FRESHNESS not in ("exact", "streamed"):
     raise ImproperlyConfigured(f"FLAGS_FRESHNESS is {FLAGS_FRESHNESS!r}. Set it to 'exact' or to 'streamed'.")
 FLAGS_MAX_STALENESS_MS = env.int("FLAGS_MAX_STALENESS_MS", default=1000)
+# How often counts of use are written down, in seconds; 0 counts nothing. Tests count when they ask to.
+FLAGS_USAGE_SECONDS = env.int("FLAGS_USAGE_SECONDS", default=0 if TESTING else 5)
 FLAGS_REQUIRE_REASON = env.bool("FLAGS_REQUIRE_REASON", default=False)
 # MULTI_WORKSPACE_ENABLED=true is the inherited default of multi_workspace_enabled; which names are flags, flags knows.
 FLAGS_ENVIRONMENT = {name: value for name, value in env.ENVIRON.items() if name.isupper()}

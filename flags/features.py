@@ -20,7 +20,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 from django.utils import timezone
 
-from flags import registry, snapshots
+from flags import registry, snapshots, usage
 from flags.answers import Rules
 from flags.evaluation import CompanyFacts, Decision, Reason, Step, Subject, evaluate, explain
 from flags.exceptions import FeatureDisabled
@@ -144,6 +144,11 @@ class Features(dict[str, bool]):
             if (internal or not flag.is_internal) and not flag.archived
         }
         return {key: forced.get(key, enabled) for key, enabled in shown.items()} if forced else shown
+
+    def count_usage(self, *, failed: bool = False) -> None:
+        """Hand over what was asked to the count of usage. `failed`: the work ended in a server error."""
+        if self._resolution is not None and self._resolution.subject.company is not None:
+            usage.count(self._resolution.subject.company.id, self.evaluated, failed=failed)
 
     def forget(self) -> None:
         """Resolve again at the next check: what this rests on was changed here and now."""
@@ -287,7 +292,12 @@ def scope(features: Features) -> Iterator[Features]:
 def evaluation_scope(user: User | None = None, company: Company | UUID | None = None) -> Iterator[Features]:
     """Answer many checks of a job as of one moment, for one company. `forget()` what it yields to look again."""
     with scope(features_for(user, company)) as features:
-        yield features
+        failed = True
+        try:
+            yield features
+            failed = False
+        finally:
+            features.count_usage(failed=failed)
 
 
 def forget_here() -> None:
@@ -310,7 +320,10 @@ def is_enabled(
         except LookupError:
             features = features_for(None)
         return features[key] if default is False else features.decide(key, default).enabled
-    return features_for(user, company).decide(key, default).enabled
+    features = features_for(user, company)
+    enabled = features.decide(key, default).enabled
+    features.count_usage()
+    return enabled
 
 
 async def ais_enabled(

@@ -44,4 +44,5 @@ class FeaturesMiddleware:
     def _marked(response: HttpResponse, features: Features) -> HttpResponse:
         if features.stale:
             response["X-Flags-Stale"] = "true"
+        features.count_usage(failed=response.status_code >= 500)
         return response

@@ -1,0 +1,158 @@
+"""Counts who asked for what and how it went, without a write on anybody's way.
+
+A request hands over what it asked when it is done; a thread of this process adds it to the database in batches, every
+few seconds, when much has gathered, and at exit. A crash loses the last few seconds. The counts are evidence for gates,
+not accounts: they are kept per flag, company and day.
+"""
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+from django.conf import settings
+from django.db import connection, connections
+
+from tenants.rls import acting_as_system
+
+logger = logging.getLogger(__name__)
+
+GATHERED_BEFORE_FLUSH = 5_000
+GATHERED_AT_MOST = 50_000
+
+INSERT = """
+insert into flags_usage (company_id, flag_id, day, "on", "off", errors, last_at, last_error_at)
+select c.id, f.key, {day}, %s, %s, %s, {moment}, {error}
+from tenants_company c, flags_flag f where c.id = %s and f.key = %s
+on conflict (company_id, flag_id, day) do update set
+  "on" = flags_usage."on" + excluded."on", "off" = flags_usage."off" + excluded."off",
+  errors = flags_usage.errors + excluded.errors, last_at = excluded.last_at,
+  last_error_at = coalesce(excluded.last_error_at, flags_usage.last_error_at)
+"""
+
+
+class Tally:
+    """What has gathered for one company, flag and day."""
+
+    __slots__ = ("on", "off", "errors", "last_at", "last_error_at")
+
+    def __init__(self) -> None:
+        self.on = self.off = self.errors = 0
+        self.last_at: datetime = datetime.min.replace(tzinfo=UTC)
+        self.last_error_at: datetime | None = None
+
+    def add(self, other: "Tally") -> None:
+        """Take over what another tally has counted."""
+        self.on += other.on
+        self.off += other.off
+        self.errors += other.errors
+        self.last_at = max(self.last_at, other.last_at)
+        self.last_error_at = other.last_error_at or self.last_error_at
+
+
+Name = tuple[str, str, date]
+
+_lock = threading.Lock()
+_gathered: dict[Name, Tally] = {}
+_enough = threading.Event()
+_thread: threading.Thread | None = None
+
+
+def count(company_id: str, evaluated: Mapping[str, bool], *, failed: bool = False) -> None:
+    """Count one request's (or one job's) answers to a company. `failed`: it ended in a server error."""
+    if not evaluated or not settings.FLAGS_USAGE_SECONDS:
+        return
+    now = datetime.now(UTC)
+    today = now.date()
+    with _lock:
+        for key, enabled in evaluated.items():
+            name = (company_id, key, today)
+            tally = _gathered.get(name)
+            if tally is None:
+                if len(_gathered) >= GATHERED_AT_MOST:
+                    continue
+                tally = _gathered[name] = Tally()
+            if enabled:
+                tally.on += 1
+            else:
+                tally.off += 1
+            if failed and enabled:
+                tally.errors += 1
+                tally.last_error_at = now
+            tally.last_at = now
+        much = len(_gathered) >= GATHERED_BEFORE_FLUSH
+    if much:
+        _enough.set()
+    if _thread is None:
+        _start()
+
+
+def flush() -> int:
+    """Write what has gathered, and return how many rows that were. What cannot be written is kept for the next time."""
+    with _lock:
+        taken = dict(_gathered)
+        _gathered.clear()
+    if not taken:
+        return 0
+    try:
+        _write(taken)
+    except Exception as error:  # noqa: BLE001 - counts must never break anything; the database may be away
+        logger.warning("usage kept back error=%s rows=%s", type(error).__name__, len(taken))
+        with _lock:
+            for name, tally in taken.items():
+                if name in _gathered:
+                    _gathered[name].add(tally)
+                elif len(_gathered) < GATHERED_AT_MOST:
+                    _gathered[name] = tally
+        return 0
+    return len(taken)
+
+
+def _write(taken: Mapping[Name, Tally]) -> None:
+    postgres = connection.vendor == "postgresql"
+    casts = {"day": "%s::date", "moment": "%s::timestamptz", "error": "%s::timestamptz"}
+    sql = INSERT.format(**(casts if postgres else dict.fromkeys(casts, "%s")))
+    rows = []
+    # One order for everybody, so that two processes never wait for each other.
+    for (company_id, key, day), tally in sorted(taken.items()):
+        company = company_id if postgres else company_id.replace("-", "")
+        last, error = tally.last_at, tally.last_error_at
+        if not postgres:
+            # SQLite keeps moments as Django writes them: in UTC, without saying so.
+            last = last.replace(tzinfo=None)
+            error = error.replace(tzinfo=None) if error is not None else None
+        moments = (last, error) if postgres else (str(last), str(error) if error else None)
+        rows.append((str(day), tally.on, tally.off, tally.errors, *moments, company, key))
+    with acting_as_system("write down usage"), connection.cursor() as cursor:
+        cursor.executemany(sql, rows)
+
+
+def _run() -> None:
+    while True:
+        _enough.wait(settings.FLAGS_USAGE_SECONDS)
+        _enough.clear()
+        flush()
+        # Nobody else uses this thread's connection; it must not outlive a server that was restarted.
+        connections.close_all()
+
+
+def _start() -> None:
+    global _thread
+    with _lock:
+        if _thread is None:
+            _thread = threading.Thread(target=_run, name="flags-usage", daemon=True)
+            _thread.start()
+
+
+def _after_fork() -> None:
+    """Begin anew in a child: it has no thread, and what the parent gathered is the parent's to write."""
+    global _thread, _lock
+    _thread = None
+    _lock = threading.Lock()
+    _gathered.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(flush)

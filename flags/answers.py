@@ -46,7 +46,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One company's answers to every flag at one moment, grants aside. `until` is when they may change by themselves."""
+    """One company's answers to every flag at one moment, grants aside. `until`: when they may change by themselves."""
 
     rules: Rules
     version: int

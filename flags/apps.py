@@ -10,7 +10,7 @@ class FlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules need the models, which exist only from here on.
-        from flags import checks, policies, releases, signals, sync, triggers  # noqa: F401, PLC0415
+        from flags import checks, policies, releases, signals, sync, triggers  # noqa: F401
 
         signals.connect()
         post_migrate.connect(triggers.after_migrate, sender=self, dispatch_uid="flags.triggers")

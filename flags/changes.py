@@ -4,6 +4,7 @@ Each verb takes its witness by keyword (`actor`), checks authority, locks, write
 transaction. What changes nothing is silent. All raise the refusals of flags.exceptions, and nothing is half written.
 """
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from flags import releases
 from flags.exceptions import ChangeRefused, Invalid, Missing, NotAllowed
-from flags.models import ChannelDefault, Flag, Grant, OptIn, Override, Requirement, RetiredKey
+from flags.models import KEY, KEY_PATTERN, ChannelDefault, Flag, Grant, OptIn, Override, Requirement, RetiredKey
 from flags.recording import (
     Actor,
     actor_user,
@@ -71,6 +72,8 @@ def create_flag(key: str, *, actor: Actor, reason: str = "", enabled: bool = Fal
     """
     authorise(actor, WRITE_FLAGS)
     reason = clean_reason(reason)
+    if not isinstance(key, str) or not re.fullmatch(KEY_PATTERN, key):
+        raise Invalid(f"{key!r} is no key. {KEY.message}", errors={"key": [str(KEY.message)]})
     with writing("create a flag"):
         if RetiredKey.objects.filter(key=key).exists():
             raise ChangeRefused(
@@ -145,7 +148,9 @@ def _assign(flag: Flag, fields: Mapping[str, Any]) -> None:
         elif name in ("name", "category", "owner", "description"):
             longest = Flag._meta.get_field(name).max_length or 5000
             required = name in ("name", "category")
-            setattr(flag, name, clean_text(value, name, longest=longest, required=required, lines=name == "description"))
+            setattr(
+                flag, name, clean_text(value, name, longest=longest, required=required, lines=name == "description")
+            )
         elif name in EDITABLE:
             if not isinstance(value, bool):
                 raise Invalid(f"{name} is true or false.", errors={name: ["Say true or false."]})
@@ -187,7 +192,10 @@ def _path(edges: Mapping[str, Sequence[str]], starts: set[str], goal: str) -> li
 
 
 def delete_flag(key: str, *, actor: Actor, reason: str = "") -> None:
-    """Delete a flag with its answers and grants. Its key is never free again. Raises ChangeRefused if it is required."""
+    """Delete a flag with its answers and grants. Its key is never free again.
+
+    Raises ChangeRefused, naming the dependents, if others require it.
+    """
     authorise(actor, WRITE_FLAGS)
     reason = clean_reason(reason)
     with writing("delete a flag"):
@@ -205,7 +213,13 @@ def delete_flag(key: str, *, actor: Actor, reason: str = "") -> None:
 
 
 def set_default(
-    key: str, enabled: bool, *, actor: Actor, reason: str = "", version: int | None = None, batch: uuid.UUID | None = None
+    key: str,
+    enabled: bool,
+    *,
+    actor: Actor,
+    reason: str = "",
+    version: int | None = None,
+    batch: uuid.UUID | None = None,
 ) -> Flag:
     """Turn a flag on or off for every company that has no answer of its own (rule 10)."""
     authorise(actor, WRITE_FLAGS)
@@ -276,9 +290,7 @@ def set_channel(
         check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours=after)
         if enabled and releases.is_promotion(flag, channel):
             # While a release is under way, switching a later channel on is a promotion, by whatever door.
-            releases.promote_to(
-                flag, channel, percentage=percentage, actor=actor, reason=reason, batch=batch
-            )
+            releases.promote_to(flag, channel, percentage=percentage, actor=actor, reason=reason, batch=batch)
             return ChannelDefault.objects.get(flag=flag, channel=channel)
         row = row or ChannelDefault(flag=flag, channel_id=channel)
         if before != after:
@@ -496,7 +508,7 @@ def set_overrides(wishes: Sequence[Wish], *, actor: Actor, reason: str = "") -> 
 
 
 def set_opt_in(company: Company, key: str, enabled: bool, *, actor: Actor, reason: str = "") -> OptIn:
-    """Let a company choose a self-service flag for itself (rule 8, seed 004): by one of its admins, or a super admin."""
+    """Let a company choose a self-service flag itself (rule 8, seed 004): by one of its admins, or a super admin."""
     _authorise_choice(actor, company)
     reason = clean_text(reason, "reason", longest=500)
     with writing("record a company's own choice"):

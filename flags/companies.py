@@ -1,4 +1,4 @@
-"""Every change to companies, their people and settings, and to API tokens. Built like `changes`, from the same pieces."""
+"""Every change to companies, their people and settings, and to API tokens. Built like `changes`."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -270,7 +270,5 @@ def revoke_token(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
             return False
         found.revoked_at = timezone.now()
         found.save(update_fields=["revoked_at"])
-        record(
-            "revoke_token", actor=actor, company=found.company, before={"name": found.name}, after={}, reason=reason
-        )
+        record("revoke_token", actor=actor, company=found.company, before={"name": found.name}, after={}, reason=reason)
     return True

@@ -349,10 +349,7 @@ def explain(
     for number, name, rule in COMPANY_RULES:
         verdict = None if subject.company is None and number > 4 and number != 10 else rule(q)
         would, reason = verdict if verdict is not None else (None, None)
-        if decided is not None:
-            outcome = Outcome.NOT_REACHED
-        else:
-            outcome = Outcome.PASSED if verdict is None else Outcome.DECIDED
+        outcome = Outcome.NOT_REACHED if decided is not None else Outcome.PASSED if verdict is None else Outcome.DECIDED
         step = Step(number, name, outcome, would, reason)
         decided = step if outcome is Outcome.DECIDED else decided
         steps.append(step)

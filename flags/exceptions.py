@@ -36,6 +36,9 @@ class ChangeRefused(Exception):
         self.errors = dict(errors or {})
         self.extra = extra
 
+    def __str__(self) -> str:
+        return self.detail
+
 
 class Invalid(ChangeRefused):
     """What was asked for breaks a rule of the thing itself. `errors` says which field, and why."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -55,7 +55,7 @@ class Resolution:
     stale: bool = False
 
 
-NOTHING_KNOWN = Resolution({}, None, Subject(), datetime.min, stale=True)
+NOTHING_KNOWN = Resolution({}, None, Subject(), datetime.min.replace(tzinfo=UTC), stale=True)
 
 
 class Features(dict[str, bool]):
@@ -236,7 +236,7 @@ def _resolve_here(ask: Callable[[], Asker]) -> Resolution:
             return _without_company(snapshots.resolve_rules(at), asker, at)
         subject = Subject(answers.facts, asker.user_id)
         return Resolution(answers.for_user(asker.user_id, at), answers.rules, subject, at)
-    except Exception as error:  # noqa: BLE001 - whatever broke, a check answers
+    except Exception as error:
         logger.error("check without database error=%s", type(error).__name__, exc_info=error)
         return _resolve_stale(asker, at) if asker is not None else NOTHING_KNOWN
 

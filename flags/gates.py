@@ -86,11 +86,15 @@ def _soaked(release: Release, gate: Gate, at: datetime) -> GateState:
     if release.flag.killed_at is not None:
         return GateState(gate, False, "the flag is killed, and its release paused")
     if not release.flag.channel_defaults.filter(channel=release.channel_id, enabled=True).exists():
-        return GateState(gate, False, f"it is switched off in {release.channel.name}; the soak starts anew when it is on")
+        return GateState(
+            gate, False, f"it is switched off in {release.channel.name}; the soak starts anew when it is on"
+        )
     ready = soak_ends_at(release)
     if at >= ready:
         return GateState(gate, True, f"soaked for {release.channel.soak_days} days", ready)
-    return GateState(gate, False, f"waits until {ready:%a %d %b %H:%M} UTC ({in_words(ready - at)} of soak left)", ready)
+    return GateState(
+        gate, False, f"waits until {ready:%a %d %b %H:%M} UTC ({in_words(ready - at)} of soak left)", ready
+    )
 
 
 def in_words(left: timedelta) -> str:

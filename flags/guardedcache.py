@@ -80,7 +80,7 @@ class GuardedRedisCache(RedisCache):
             return otherwise
         try:
             answer = method(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever a broken server provokes, it is a miss
+        except Exception as error:
             self.breaker.failed(error)
             return otherwise
         self.breaker.succeeded()
@@ -115,7 +115,7 @@ class GuardedRedisCache(RedisCache):
             return super().incr(key, delta, version)
         except ValueError:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             self.breaker.failed(error)
             raise ValueError(f"Key {key!r} not found") from error
 
@@ -132,5 +132,5 @@ class GuardedRedisCache(RedisCache):
         """Say whether Redis answers now; for the readiness page."""
         try:
             return bool(self._cache.get_client().ping())
-        except Exception:  # noqa: BLE001
+        except Exception:
             return False

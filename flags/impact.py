@@ -32,8 +32,8 @@ NAMES_SHOWN = 10
 class Proposed:
     """A change not made yet. Leave out what stays as it is.
 
-    `rules` replaces fields of the flag's rules (default_enabled, killed, is_killswitch, is_self_service, minimum_plan as
-    a rank, requires, archived); `channels` maps channels to answers, None taking one away; `overrides` maps company ids
+    `rules` replaces fields of the flag's rules (default_enabled, killed, is_killswitch, is_self_service, minimum_plan
+    as a rank, requires, archived); `channels` maps channels to answers, None taking one away; `overrides` maps company ids
     to an override, None taking it away; `moves` maps company ids to (channel, plan rank).
     """
 

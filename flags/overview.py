@@ -65,9 +65,7 @@ def rails(keys: Iterable[str]) -> dict[str, list[ChannelState]]:
     """Return, by key, the flag's answer on every channel, in the channels' order."""
     wanted = list(keys)
     channels = list(ReleaseChannel.objects.all())
-    answers = {
-        (row.flag_id, row.channel_id): row for row in ChannelDefault.objects.filter(flag__in=wanted).order_by()
-    }
+    answers = {(row.flag_id, row.channel_id): row for row in ChannelDefault.objects.filter(flag__in=wanted).order_by()}
     return {key: [_channel_state(channel, answers.get((key, channel.slug))) for channel in channels] for key in wanted}
 
 
@@ -85,9 +83,7 @@ def flag_rows(flags: Iterable[Flag]) -> list[FlagRow]:
     return [FlagRow(flag, states[flag.key], *counts.get(flag.key, (0, 0))) for flag in found]
 
 
-def find_flags(
-    *, q: str = "", category: str = "", state: str = "", viewer: User | None = None
-) -> QuerySet[Flag]:
+def find_flags(*, q: str = "", category: str = "", state: str = "", viewer: User | None = None) -> QuerySet[Flag]:
     """Return the flags that match: text in name, key or description; a category; a state.
 
     States: on, off (the global default), killed, overridden, internal, grant, self_service, archived. Flags the viewer

@@ -1,7 +1,9 @@
-"""Row-level security for every table: who may see and write which rows, said once, and put in place after every migrate.
+"""Row-level security for every table: who may see and write which rows, said once.
 
-Policies are given to roles, so that each is a plain condition on an indexed column. `FORCE` binds the tables' owner too:
-with nobody bound, nobody sees anything. Every table of ours is classified here; an audit fails on one that is not.
+Put in place after every migrate.
+
+Policies are given to roles, so that each is a plain condition on an indexed column. `FORCE` binds the tables' owner
+too: with nobody bound, nobody sees anything. Every table of ours is classified here; an audit fails on one that is not.
 """
 
 from dataclasses import dataclass
@@ -40,7 +42,8 @@ TABLES: dict[str, Protection] = {
     "tenants_apitoken": Protection("company", nullable=True, why="a server key may serve every company"),
     "tenants_user": Protection(
         "people",
-        "id = (select flags_bound_person()) or exists (select from tenants_membership m where m.user_id = tenants_user.id)",
+        "id = (select flags_bound_person()) "
+        "or exists (select from tenants_membership m where m.user_id = tenants_user.id)",
         forced=False,
         why="people sign in before anybody is known",
     ),

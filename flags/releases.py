@@ -184,7 +184,9 @@ def promote(
         if following is None:
             raise ChangeRefused(f"{flag.name} is in {release.channel.name}, the last channel.", code="LAST_CHANNEL")
         if flag.is_killed:
-            raise ChangeRefused(f"{flag.name} is killed, and its release with it. Revive it first.", code="FLAG_IS_KILLED")
+            raise ChangeRefused(
+                f"{flag.name} is killed, and its release with it. Revive it first.", code="FLAG_IS_KILLED"
+            )
         if release.paused_at is not None:
             raise ChangeRefused(f"The release of {flag.name} is paused. Resume it first.", code="RELEASE_PAUSED")
         at = database_now()
@@ -204,7 +206,15 @@ def promote(
         forced = bool(not_yet)
         kind = Promotion.Kind.PROMOTE
         _step(
-            release, kind, actor, at, to=following.slug, come_from=before, reason=reason, forced=forced, evidence=evidence
+            release,
+            kind,
+            actor,
+            at,
+            to=following.slug,
+            come_from=before,
+            reason=reason,
+            forced=forced,
+            evidence=evidence,
         )
         _touch(flag)
         record(
@@ -265,12 +275,17 @@ def finish(key: str, *, actor: Actor, reason: str = "") -> Release:
         release = _release(key)
         if next_channel(release) is not None:
             raise ChangeRefused(
-                f"{flag.name} has not reached the last channel. Promote it, or roll it back.", code="NOT_THE_LAST_CHANNEL"
+                f"{flag.name} has not reached the last channel. Promote it, or roll it back.",
+                code="NOT_THE_LAST_CHANNEL",
             )
         release.ended_at = at = database_now()
         release.save(update_fields=["ended_at"])
-        _step(release, Promotion.Kind.END, actor, at, to=release.channel_id, come_from=release.channel_id, reason=reason)
-        record("finish_release", actor=actor, flag=flag, before={}, after={"channel": release.channel_id}, reason=reason)
+        _step(
+            release, Promotion.Kind.END, actor, at, to=release.channel_id, come_from=release.channel_id, reason=reason
+        )
+        record(
+            "finish_release", actor=actor, flag=flag, before={}, after={"channel": release.channel_id}, reason=reason
+        )
     return release
 
 
@@ -284,7 +299,9 @@ def pause(key: str, *, actor: Actor, reason: str = "") -> Release:
         if release.paused_at is None:
             release.paused_at = database_now()
             release.save(update_fields=["paused_at"])
-            record("pause_release", actor=actor, flag=flag, before={"paused": False}, after={"paused": True}, reason=reason)
+            record(
+                "pause_release", actor=actor, flag=flag, before={"paused": False}, after={"paused": True}, reason=reason
+            )
     return release
 
 
@@ -300,7 +317,12 @@ def resume(key: str, *, actor: Actor, reason: str = "") -> Release:
             release.paused_at = None
             release.save(update_fields=["entered_at", "paused_at"])
             record(
-                "resume_release", actor=actor, flag=flag, before={"paused": True}, after={"paused": False}, reason=reason
+                "resume_release",
+                actor=actor,
+                flag=flag,
+                before={"paused": True},
+                after={"paused": False},
+                reason=reason,
             )
     return release
 
@@ -315,7 +337,9 @@ def is_promotion(flag: Flag, channel: str) -> bool:
     return release is not None and target is not None and target.rank > release.channel.rank
 
 
-def promote_to(flag: Flag, channel: str, *, percentage: int, actor: Actor, reason: str, batch: uuid.UUID | None) -> None:
+def promote_to(
+    flag: Flag, channel: str, *, percentage: int, actor: Actor, reason: str, batch: uuid.UUID | None
+) -> None:
     """Promote to exactly this channel. Raises ChangeRefused for one that is not the next."""
     release = _release(flag.key)
     following = next_channel(release)

@@ -1,6 +1,7 @@
 """One job: when a rule is saved or deleted, look again here, and drop and warm what changed once it is committed.
 
-Speed rests on these signals; truth does not. What they miss (`update`, raw SQL, other processes), the version rows catch.
+Speed rests on these signals; truth does not. What they miss (`update`, raw SQL, other processes), the version
+rows catch.
 """
 
 from collections.abc import Iterator

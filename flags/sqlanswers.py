@@ -1,7 +1,7 @@
 """The twelve rules once more, in SQL, for PostgreSQL's own clients: reports, other services, a person with psql.
 
-`flags_decide_all` is one statement that answers every flag for one asker; the others are ways to call it. It agrees with
-flags.evaluation on every combination of facts, reason included; a parity test holds the two together.
+`flags_decide_all` is one statement that answers every flag for one asker; the others are ways to call it. It agrees
+with flags.evaluation on every combination of facts, reason included; a parity test holds the two together.
 """
 
 DECIDE_ALL = """

@@ -45,7 +45,8 @@ begin
   insert into flags_version as v (scope, n)
   select moved.id, flags_next_version(0) from
     (select b.id from before_rows b left join after_rows a on a.id = b.id
-     where a.id is null or (a.channel_id, a.plan_id, a.is_active) is distinct from (b.channel_id, b.plan_id, b.is_active)
+     where a.id is null
+       or (a.channel_id, a.plan_id, a.is_active) is distinct from (b.channel_id, b.plan_id, b.is_active)
      order by b.id) as moved
   on conflict (scope) do update set n = flags_next_version(v.n);
   return null;

@@ -36,7 +36,7 @@ on conflict (company_id, flag_id, day) do update set
 class Tally:
     """What has gathered for one company, flag and day."""
 
-    __slots__ = ("on", "off", "errors", "last_at", "last_error_at")
+    __slots__ = ("errors", "last_at", "last_error_at", "off", "on")
 
     def __init__(self) -> None:
         self.on = self.off = self.errors = 0
@@ -98,7 +98,7 @@ def flush() -> int:
         return 0
     try:
         _write(taken)
-    except Exception as error:  # noqa: BLE001 - counts must never break anything; the database may be away
+    except Exception as error:
         logger.warning("usage kept back error=%s rows=%s", type(error).__name__, len(taken))
         with _lock:
             for name, tally in taken.items():

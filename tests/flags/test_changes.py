@@ -27,7 +27,8 @@ def token(acme):
 def test_a_default_is_set_and_recorded_with_who_what_and_why(alice):
     flag = changes.set_default("api_access", True, actor=alice, reason="contract 881")
     change = Change.objects.get()
-    assert flag.default_enabled and flag.default_source == "operator"
+    assert flag.default_enabled
+    assert flag.default_source == "operator"
     assert (change.actor, change.verb, change.flag, change.reason) == (
         alice.email,
         "set_default",
@@ -136,7 +137,8 @@ def test_a_new_flag_is_off_and_named_after_its_key(alice):
 
 
 @pytest.mark.parametrize(
-    "key", ["Billing", "billing ", "ﬁ", "bіlling", "a", "a" * 64, "__class__", "", "9lives", "with-dash", "new\nline"]
+    "key",
+    ["Billing", "billing ", "ﬁ", "b\u0456lling", "a", "a" * 64, "__class__", "", "9lives", "with-dash", "new\nline"],
 )
 def test_a_bad_key_is_refused_and_nothing_is_made(alice, key):
     count = Flag.objects.count()
@@ -195,7 +197,7 @@ def test_editing_records_only_what_changed(alice):
         ("minimum_plan", "gold"),
         ("requires", ["no_such_flag"]),
         ("is_internal", "yes"),
-        ("key", "other_key"),
+        ("version_of", "other"),
         ("default_enabled", True),
     ],
 )
@@ -295,7 +297,8 @@ def test_a_batch_with_a_bad_row_changes_nothing_and_names_the_row(alice, acme, g
     with pytest.raises(Missing, match="Row 1") as refusal:
         changes.set_overrides(wishes, actor=alice)
     assert refusal.value.extra["index"] == 1
-    assert not Override.objects.exists() and not Change.objects.exists()
+    assert not Override.objects.exists()
+    assert not Change.objects.exists()
 
 
 def test_a_company_chooses_a_self_service_flag_by_its_admin(bob, dan, carol, acme):

@@ -331,7 +331,8 @@ async def ais_enabled(
 ) -> bool:
     """`is_enabled` for async code: the same answer, without blocking the event loop."""
     features = current() if user is None and company is None else features_for(user, company)
-    await features.aload()
+    if key not in forced:
+        await features.aload()
     return features.decide(key, default).enabled
 
 

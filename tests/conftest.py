@@ -24,6 +24,8 @@ from tenants.models import Company, Role, User
 from tests import postgres
 from tests.factories import CompanyFactory, MembershipFactory, UserFactory
 
+pytest_plugins = ["flags.pytest_plugin"]
+
 CHROMIUM = Path("/usr/bin/chromium")
 TEST_BINDING = rls.Binding(rls.CONSOLE_ROLE, why="a test")
 _cache_names = itertools.count()

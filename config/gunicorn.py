@@ -23,9 +23,7 @@ limit_request_fields = 60
 limit_request_field_size = 8190
 
 accesslog = "-"
-access_log_format = (
-    "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms request=%({x-request-id}o)s"  # No query: people search.
-)
+access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms request=%({x-request-id}o)s"  # No query: people search.
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,

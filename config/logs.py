@@ -17,6 +17,7 @@ SECRET_TEXT = re.compile(
     r"(?P<value>(?:bearer|basic|token)\s+[^\s,;\"'&]+|\"[^\"]*\"|'[^']*'|[^\s,;\"'&]+)"
     r"|(?P<scheme>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|(?P<ours>\bhg_[sc]_[0-9A-Za-z]+_)[\w-]+"  # The public part of an API token says whose it is.
     r"|(?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)",
     re.I,
 )
@@ -66,7 +67,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def _without_value(match: re.Match[str]) -> str:
-    return f"{match['name'] or match['scheme'] or match['url'] or ''}{REDACTED}"
+    return f"{match['name'] or match['scheme'] or match['ours'] or match['url'] or ''}{REDACTED}"
 
 
 def _clean(name: str, value: Any) -> Any:

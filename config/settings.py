@@ -21,9 +21,7 @@ LOCAL = DEBUG or TESTING  # Plain HTTP on this machine, where secure cookies and
 
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="")
 if LOCAL and not SECRET_KEY:
-    SECRET_KEY = "known to everybody, for local use only: " + str(
-        BASE_DIR
-    )  # Sign-ins survive restarts.
+    SECRET_KEY = "known to everybody, for local use only: " + str(BASE_DIR)  # Sign-ins survive restarts.
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "DJANGO_SECRET_KEY is not set. Give it 50 or more random characters, for example from "

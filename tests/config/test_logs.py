@@ -50,6 +50,7 @@ def test_an_extra_cannot_pose_as_a_standard_field():
         ("headers={'Authorization': 'Bearer abcdef0123456789'}", "abcdef0123456789"),
         ("sent bearer abcdef0123456789", "abcdef0123456789"),
         ("password=hunter2", "hunter2"),
+        ("refused hg_s_k3J9s0aB12cD_s3cr3t-s3cr3t_s3cr3t", "s3cr3t"),
         ('{"password": "hunter 2"}', "hunter 2"),
         ("/api/x?token=s3cr3tvalue&page=2", "s3cr3tvalue"),
         ("api_key: 'k-1234'", "k-1234"),
@@ -61,6 +62,10 @@ def test_secrets_in_messages_are_redacted(message, secret):
     said = line(message)["message"]
     assert secret not in said
     assert "[redacted]" in said
+
+
+def test_a_redacted_api_token_can_still_be_found():
+    assert line("refused hg_s_k3J9s0aB12cD_s3cr3t")["message"] == "refused hg_s_k3J9s0aB12cD_[redacted]"
 
 
 @pytest.mark.parametrize(

@@ -137,3 +137,13 @@ def test_mail_goes_where_its_url_says():
     ]
     host = read("[s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS]", EMAIL_URL="smtp+tls://u:p@mail.internal:587")
     assert host == ["mail.internal", 587, True]
+
+
+def test_the_example_starts_as_it_stands():
+    lines = (settings.BASE_DIR / ".env.example").read_text().splitlines()
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert read("[s.DEBUG, s.DATABASES['default']['ENGINE'], s.CSRF_TRUSTED_ORIGINS]", **example) == [
+        True,
+        "django.db.backends.sqlite3",
+        [],
+    ]

@@ -13,11 +13,13 @@ import threading
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.core.cache import caches
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 from django.test import Client
+from django.utils import timezone
 
 from tenants import rls
 from tenants.models import Company, Role, User
@@ -208,3 +210,16 @@ def sign_in():
         return client
 
     return signed_in
+
+
+@pytest.fixture
+def clock():
+    """Stop the clock, and return it, to be moved: `clock.shift(timedelta(minutes=5))`, `clock.move_to(moment)`."""
+    with time_machine.travel(timezone.now(), tick=False) as stopped:
+        yield stopped
+
+
+@pytest.fixture
+def time_machine_at():
+    """Return a function that stops the clock at a moment. A context manager."""
+    return lambda moment: time_machine.travel(moment, tick=False)

@@ -1,0 +1,67 @@
+"""Who may open which page. A page asks by decorator; the API has its own way of saying no."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, resolve_url
+from django.utils.http import urlencode
+
+from tenants.models import Role
+from tenants.principal import ANONYMOUS, Principal
+
+View = Callable[..., HttpResponseBase]
+READERS = (Role.ADMIN, Role.COORDINATOR)
+
+
+def super_admin_required(view: View) -> View:
+    """Open a page to super admins, while they are not viewing as a company. Others get 403, strangers the login."""
+    return _only(lambda principal: principal.is_super_admin)(view)
+
+
+def company_reader_required(view: View) -> View:
+    """Open a page to admins and coordinators of a company, and to super admins viewing as one (seed 002)."""
+    return _only(lambda principal: principal.company is not None and principal.role in READERS)(view)
+
+
+def person_required(view: View) -> View:
+    """Open a page to everybody who is signed in."""
+    return _only(lambda principal: True)(view)
+
+
+def _only(may_enter: Callable[[Principal], bool]) -> Callable[[View], View]:
+    def decorator(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            principal = getattr(request, "principal", ANONYMOUS)
+            if principal.user is None:  # Tokens have no business on pages.
+                return to_login(request)
+            if not may_enter(principal):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorator
+
+
+def to_login(request: HttpRequest) -> HttpResponse:
+    """Send a stranger to sign in and back here afterwards.
+
+    An htmx request gets 401 and a header that makes the whole page go: a login form inside a table cell helps nobody.
+    What comes after is then the page it was sent from, since its own address may be that of a fragment.
+    """
+    htmx = getattr(request, "htmx", None)
+    if htmx:
+        page = htmx.current_url_abs_path
+    elif request.method in ("GET", "HEAD"):
+        page = request.get_full_path()
+    else:
+        page = None
+    query = f"?{urlencode({'next': page})}" if page else ""
+    address = f"{resolve_url(settings.LOGIN_URL)}{query}"
+    return HttpResponse(status=401, headers={"HX-Redirect": address}) if htmx else redirect(address)

@@ -1,24 +1,31 @@
 """The stage and the cast.
 
 The database is that of DATABASE_URL, SQLite without one. On PostgreSQL tests log in as an ordinary role that owns the
-test database and nothing else. What a test itself reads and writes is done as Headgate (`headgate_console`); a request
-made through a test client binds itself, as it would in production, and puts the test's binding back. To act as the
-owner of the tables, `with rls.acting_as_nobody()`. Threads start unbound, and bind themselves.
+test database and nothing else. What a test itself reads and writes is done as Headgate (`headgate_console`). A request
+made through a test client begins unbound and binds itself, as it would in production, and the test's binding returns
+with its end. To act as the owner of the tables, `with rls.acting_as_nobody()`. Threads start unbound.
+
+Query counts leave out what begins, ends and binds transactions, so that they are the same on both databases.
 """
 
 import importlib
 import itertools
 import os
+import re
 import threading
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import time_machine
 from django.conf import settings
 from django.core.cache import caches
+from django.core.handlers.base import BaseHandler
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tenants import rls
@@ -110,6 +117,18 @@ def _bound_as_headgate(request: pytest.FixtureRequest):
         rls._current.reset(token)
 
 
+@pytest.fixture(autouse=True)
+def _requests_begin_unbound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no request work with the rights of the test that makes it."""
+    get_response = BaseHandler.get_response
+
+    def unbound(self, request):
+        with rls.acting_as_nobody():
+            return get_response(self, request)
+
+    monkeypatch.setattr(BaseHandler, "get_response", unbound)
+
+
 def _bound_for_session():
     """A test with transactions of its own: this thread's connections take the role for as long as they live."""
     this_thread = threading.get_ident()
@@ -141,6 +160,36 @@ def _nothing_remembered():
     else:
         caches["default"].clear()
     importlib.import_module("flags.snapshots").clear()
+
+
+class Queries(CaptureQueriesContext):
+    """The statements of a block, without those that begin, end and bind transactions."""
+
+    AROUND = re.compile(r"(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|select set_config\()", re.IGNORECASE)
+
+    @property
+    def captured_queries(self):
+        return [query for query in super().captured_queries if not self.AROUND.match(query["sql"])]
+
+
+@contextmanager
+def _counted(number: int, exact: bool):
+    with Queries(connection) as queries:
+        yield queries
+    listed = "\n".join(query["sql"] for query in queries.captured_queries)
+    assert len(queries) == number if exact else len(queries) <= number, f"{len(queries)} queries:\n{listed}"
+
+
+@pytest.fixture
+def django_assert_num_queries():
+    """Return a context manager that counts queries: exactly so many."""
+    return partial(_counted, exact=True)
+
+
+@pytest.fixture
+def django_assert_max_num_queries():
+    """Return a context manager that counts queries: at most so many."""
+    return partial(_counted, exact=False)
 
 
 # The cast

@@ -21,7 +21,7 @@ SECRET_TEXT = re.compile(
     r"|(?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)",
     re.I,
 )
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id"}
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": cut(redact(record.getMessage()), MAX_MESSAGE),
         }
-        if request_id := provenance.request_id.get():
+        if request_id := request_id_of(record):
             line["request_id"] = request_id
         for name, value in vars(record).items():
             if name not in _STANDARD and not name.startswith("_"):
@@ -49,11 +49,19 @@ class JsonFormatter(logging.Formatter):
 
 
 class RequestIdFilter(logging.Filter):
-    """Put `request_id` on each record, for formats that name it."""
+    """Put `request_id` on each record, for plain formats that name it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = provenance.request_id.get() or "-"
+        record.request_id = request_id_of(record) or "-"
         return True
+
+
+def request_id_of(record: logging.LogRecord) -> str:
+    """Return the id of the request a record is about, empty if about none.
+
+    Django logs refusals (404, 403) when all middleware is done and the context gone; its record names the request.
+    """
+    return provenance.request_id.get() or getattr(getattr(record, "request", None), "request_id", "")
 
 
 def redact(text: str) -> str:

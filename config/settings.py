@@ -13,7 +13,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 TESTING = bool(env.str("PYTEST_VERSION", default=""))  # pytest sets it for the length of its run.
-if not TESTING:
+if not TESTING and (BASE_DIR / ".env").exists():
     env.read_env(BASE_DIR / ".env")  # What the environment already says wins over the file.
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
@@ -55,10 +55,10 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.requestid.RequestIdMiddleware",
+    "config.csp.ContentSecurityPolicyMiddleware",  # Outside all that may refuse a request: refusals are pages too.
     "config.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -86,3 +86,9 @@ def test_the_sibling_headers_are_there():
     assert "camera=()" in response["Permissions-Policy"]
     assert response["Cross-Origin-Resource-Policy"] == "same-origin"
     assert response["Cross-Origin-Embedder-Policy"] == "require-corp"
+
+
+def test_a_refused_host_is_answered_under_the_policy_as_well(client):
+    response = client.get("/", headers={"host": "evil.example"})
+    assert response.status_code == 400
+    assert policy(response)["default-src"] == ["'none'"]

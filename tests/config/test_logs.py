@@ -32,6 +32,15 @@ def test_a_line_within_a_request_names_it():
         provenance.request_id.reset(token)
 
 
+def test_a_refusal_that_django_logs_after_the_request_still_names_it(client, caplog):
+    client.get("/healthz")  # Nothing to log here.
+    response = client.get("/no-such-page", headers={"X-Request-ID": "edge-12345678"})
+    assert response.status_code == 404
+    (record,) = (record for record in caplog.records if record.name == "django.request")
+    assert provenance.request_id.get() == ""
+    assert json.loads(JsonFormatter().format(record))["request_id"] == "edge-12345678"
+
+
 def test_extras_keep_their_kind():
     said = line("x", rows=3, ratio=0.5, ok=True, nothing=None, keys=["a", "b"], company={"slug": "acme"})
     assert (said["rows"], said["ratio"], said["ok"], said["nothing"]) == (3, 0.5, True, None)

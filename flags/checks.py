@@ -4,27 +4,23 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from pathlib import Path
 
 from django.conf import settings
 from django.core.cache import InvalidCacheBackendError, caches
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.template.utils import get_app_template_dirs
 
 from flags import registry, triggers
-from flags.features import Features
 from flags.models import KEY_PATTERN, Flag
+from flags.scanning import uses_in_code, uses_in_templates
 from flags.sync import environment_default
 
+MIDDLEWARE = "flags.middleware.FeaturesMiddleware"
+KNOWS_WHO = "tenants.middleware.TenantMiddleware"
 GUARDED = "flags.guardedcache"
 UNPICKLING = {"django.core.cache.backends.redis", "django.core.cache.backends.memcached"}
 CATEGORY = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-LOADS_TAGS = re.compile(r"{%\s*load\s[^%]*\bflags\b")
-FEATURE_TAG = re.compile(r"""{%\s*feature\s+["']([^"']*)["']""")
-CONDITION = re.compile(r"{%\s*(?:el)?if\s[^%]*%}")
-FEATURE_IN_CONDITION = re.compile(r"(?<![\w.])(?:request\.)?features\.(\w+)")
 
 
 @register(Tags.urls)
@@ -39,7 +35,7 @@ def check_used_keys(app_configs: object = None, **kwargs: object) -> list[CheckM
             hint="Correct the key, or list it in flags/catalogue.py or in your application's features.py.",
             id="flags.E001",
         )
-        for use in sorted({*registry.uses(), *_uses_in_templates()})
+        for use in sorted({*registry.uses(), *uses_in_templates(), *uses_in_code()})
         if use.key not in known
     ]
 
@@ -48,31 +44,9 @@ def _guess(key: str) -> str:
     return registry.unknown(key).partition(".")[2]
 
 
-def _uses_in_templates() -> Iterator[registry.Use]:
-    for folder in _template_folders():
-        for path in sorted(folder.rglob("*.html")):
-            text = path.read_text(encoding="utf-8", errors="replace")
-            for key in _keys_in(text):
-                yield registry.Use(key, f"the template {path.relative_to(folder)}")
-
-
-def _keys_in(text: str) -> Iterator[str]:
-    if LOADS_TAGS.search(text):
-        yield from FEATURE_TAG.findall(text)
-    for condition in CONDITION.findall(text):
-        yield from (key for key in FEATURE_IN_CONDITION.findall(condition) if not hasattr(Features, key))
-
-
-def _template_folders() -> list[Path]:
-    """Return the folders with the project's own templates; those of installed packages know nothing of our keys."""
-    named = [Path(folder) for engine in settings.TEMPLATES for folder in engine.get("DIRS", ())]
-    found = [Path(folder) for folder in get_app_template_dirs("templates")]
-    return [folder for folder in (*named, *found) if not {"site-packages", "dist-packages"} & set(folder.parts)]
-
-
 @register()
 def check_catalogues(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
-    """flags.E002: a key that is listed twice. flags.E003: an entry that cannot become a flag. flags.E005: see below."""
+    """flags.E002: a key listed twice. flags.E003: an entry that cannot become a flag. flags.E005: a bad variable."""
     messages: list[CheckMessage] = [
         Error(
             f"The feature {key!r} is listed by {' and by '.join(modules)}.",
@@ -83,7 +57,7 @@ def check_catalogues(app_configs: object = None, **kwargs: object) -> list[Check
     ]
     for listing in registry.listings():
         messages += [
-            Error(f"{listing.module} lists {listing.feature.key!r}, {fault}.", hint=hint, id="flags.E003")
+            Error(f"{listing.module} lists {listing.feature.key!r}, {fault}", hint=hint, id="flags.E003")
             for fault, hint in _faults(listing)
         ]
     for key in registry.catalogue():
@@ -95,19 +69,51 @@ def check_catalogues(app_configs: object = None, **kwargs: object) -> list[Check
 
 
 def _faults(listing: registry.Listing) -> Iterator[tuple[str, str]]:
-    feature = listing.feature
+    """Yield each reason why an entry cannot become a flag, as the end of a sentence, with the way out."""
+    feature, known = listing.feature, registry.catalogue()
     if not isinstance(feature.key, str) or not re.match(KEY_PATTERN, feature.key):
-        yield "which is no key", "A key is 2 to 63 lower-case letters, digits and underscores; it begins with a letter."
+        yield "which is no key.", "A key is 2 to 63 lower-case letters, digits and underscores; a letter comes first."
     if not 0 < len(feature.name.strip()) <= Flag._meta.get_field("name").max_length:
-        yield "whose name is empty or too long", "Give it a name of at most 120 characters."
+        yield "whose name is empty or too long.", "Give it a name of at most 120 characters."
     if not CATEGORY.fullmatch(feature.category):
-        yield f"in the category {feature.category!r}", "A category is one lower-case word of at most 40 characters."
+        yield f"in the category {feature.category!r}.", "A category is one lower-case word of at most 40 characters."
+    if len(dict(feature.channels)) < len(feature.channels):
+        yield "which answers twice for a channel.", "Give each channel one answer."
     for required in feature.requires:
-        if required == feature.key:
-            yield "which requires itself", "Take its own key out of `requires`."
-        elif required not in registry.catalogue():
-            hint = "List the required feature, or take it out of `requires`."
-            yield f"which requires {required!r}; that is in no catalogue{_guess(required).rstrip('?.')}", hint
+        if required not in known:
+            yield (
+                f"which requires {required!r}, which is in no catalogue.{_guess(required)}",
+                "List that as well, or take it out of `requires`.",
+            )
+        elif feature.key in _required_by(required):
+            yield f"which requires {required!r} and so, in the end, itself.", "Break the circle."
+
+
+def _required_by(key: str) -> set[str]:
+    """Return the key with all it requires, directly or through others."""
+    found: set[str] = set()
+    waiting = [key]
+    while waiting:
+        if (name := waiting.pop()) not in found:
+            found.add(name)
+            listed = registry.catalogue().get(name)
+            waiting.extend(listed.requires if listed else ())
+    return found
+
+
+@register(Tags.security)
+def check_middleware(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
+    """flags.E006: no request would have features, or all would be asked before anybody knows who asks."""
+    order = list(settings.MIDDLEWARE)
+    if MIDDLEWARE in order and KNOWS_WHO in order[: order.index(MIDDLEWARE)]:
+        return []
+    return [
+        Error(
+            f"{MIDDLEWARE} is missing from MIDDLEWARE, or stands before {KNOWS_WHO}; so every feature would be off.",
+            hint=f"Put it right after {KNOWS_WHO}.",
+            id="flags.E006",
+        )
+    ]
 
 
 @register(Tags.database)

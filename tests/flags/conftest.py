@@ -8,6 +8,7 @@ import pytest
 from django.test.utils import modify_settings
 
 from flags import registry
+from flags.catalogue import FEATURES, Feature
 
 
 @pytest.fixture
@@ -41,3 +42,14 @@ def another_app(tmp_path: Path, monkeypatch) -> Iterator[Callable[..., Path]]:
     for name in [name for name in sys.modules if name.split(".")[0] == "invoices"]:
         del sys.modules[name]
     registry.reload()
+
+
+@pytest.fixture
+def lists(monkeypatch) -> Callable[..., None]:
+    """Return a function that makes the catalogues list these features besides ours."""
+
+    def listing(*features: Feature) -> None:
+        known = {feature.key: feature for feature in (*FEATURES, *features)}
+        monkeypatch.setattr(registry, "catalogue", lambda: known)
+
+    return listing

@@ -6,7 +6,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test.utils import CaptureQueriesContext
 
-from flags import registry, sync
+from flags import sync
 from flags.catalogue import FEATURES, Feature
 from flags.features import evaluation_scope, is_enabled
 from flags.models import Change, ChannelDefault, Flag, Requirement, RetiredKey
@@ -17,17 +17,6 @@ from tests.factories import FlagFactory
 pytestmark = pytest.mark.django_db
 
 KEY = "multi_workspace_enabled"
-
-
-@pytest.fixture
-def lists(monkeypatch):
-    """Return a function that makes the catalogues list these features besides ours."""
-
-    def listing(*features: Feature) -> None:
-        known = {feature.key: feature for feature in (*FEATURES, *features)}
-        monkeypatch.setattr(registry, "catalogue", lambda: known)
-
-    return listing
 
 
 @pytest.fixture

@@ -32,9 +32,9 @@ NAMES_SHOWN = 10
 class Proposed:
     """A change not made yet. Leave out what stays as it is.
 
-    `rules` replaces fields of the flag's rules (default_enabled, killed, is_killswitch, is_self_service, minimum_plan
-    as a rank, requires, archived); `channels` maps channels to answers, None taking one away; `overrides` maps company ids
-    to an override, None taking it away; `moves` maps company ids to (channel, plan rank).
+    `rules` replaces fields of the flag's rules (default_enabled, killed, is_killswitch, is_self_service, requires,
+    archived, minimum_plan as a rank); `channels` maps channels to answers, None taking one away; `overrides` maps
+    company ids to an override, None taking it away; `moves` maps company ids to (channel, plan rank).
     """
 
     key: str

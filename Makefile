@@ -28,12 +28,12 @@ lint: $(STAMPS)/dev ## Check the style of code and templates
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(VENV)/bin/djlint --lint --quiet templates
-	find templates -name '*.html' -exec $(PY) -m djade --target-version 5.2 --check {} +
+	find templates -name '*.html' -exec $(VENV)/bin/djade --target-version 5.2 --check {} +
 
 format: $(STAMPS)/dev ## Bring code and templates into that style
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
-	find templates -name '*.html' -exec $(PY) -m djade --target-version 5.2 {} +
+	find templates -name '*.html' -exec $(VENV)/bin/djade --target-version 5.2 {} +
 
 types: $(STAMPS)/dev ## Check the types
 	DJANGO_DEBUG=true $(PY) -m mypy

@@ -1,21 +1,56 @@
 """From rules to answers, for many companies at little cost. Pure, like evaluation.
 
 Nearly every company of one channel and plan is answered alike. A `Base` is that shared part, compiled once per
-version of the rules; a company adds only what sets it apart. `evaluate` stays the one truth: it is called for every
-answer that is compiled here, once for the base and again for each key a company's differences touch.
+version of the rules; a company adds only what sets it apart, and costs only that. `evaluate` stays the one truth: the
+few short cuts below are taken where its answer is plain from the facts, and property tests hold them to it.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
 
-from flags.evaluation import CompanyFacts, FlagRules, Subject, evaluate, evaluate_for_company, required_by
+from flags.evaluation import (
+    CompanyFacts,
+    FlagRules,
+    Reason,
+    Subject,
+    bucket,
+    evaluate,
+    evaluate_for_company,
+    required_by,
+)
 
 # A company that differs in nothing. Its id is in no rollout that is compiled: those keys are redone for each company.
 NOBODY_IN_PARTICULAR = ""
+# What all companies share has no end in time, so any moment will do to evaluate it.
+WHENEVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+class Overlay(Mapping[str, bool]):
+    """Few answers of one's own over many that are shared. `own` answers no key that `shared` does not."""
+
+    __slots__ = ("own", "shared")
+
+    def __init__(self, shared: Mapping[str, bool], own: Mapping[str, bool]) -> None:
+        self.shared = shared
+        self.own = own
+
+    def __getitem__(self, key: str) -> bool:
+        enabled = self.own.get(key)
+        return self.shared[key] if enabled is None else enabled
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.shared
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shared)
+
+    def __len__(self) -> int:
+        return len(self.shared)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Rules:
     """Every flag's rules at one version, with what can be said once for all companies."""
 
@@ -27,31 +62,39 @@ class Rules:
     dependents: Mapping[str, frozenset[str]]
     bases: dict[tuple[str, int], "Base"] = field(default_factory=dict)
 
-    def base(self, channel: str, plan: int, at: datetime) -> "Base":
+    def base(self, channel: str, plan: int) -> "Base":
         """Return what all companies of this channel and plan share, compiled on first use."""
         base = self.bases.get((channel, plan))
         if base is None:
-            base = self.bases[(channel, plan)] = _compile_base(self, channel, plan, at)
+            base = self.bases[(channel, plan)] = _compile_base(self, channel, plan)
         return base
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The answers of a company that differs in nothing, and the keys that depend on the company's id."""
+    """The answers of a company that differs in nothing, and the keys whose answers hang on the company's id.
+
+    `rollouts` are the latter where nothing but the bucket decides; `by_company` are those that need all rules.
+    """
 
     answers: Mapping[str, bool]
-    by_company: tuple[str, ...]
+    rollouts: Mapping[str, int]
+    by_company: frozenset[str]
     plain: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One company's answers to every flag at one moment, grants aside. `until`: when they may change by themselves."""
+    """One company's answers to every flag at one moment, grants aside. `until` is when they may change by themselves.
+
+    `by_grant` are the flags that are on and need a grant.
+    """
 
     rules: Rules
     version: int
     facts: CompanyFacts
-    company: Mapping[str, bool]
+    company: Overlay
+    by_grant: tuple[str, ...]
     until: datetime | None
 
     def holds(self, at: datetime) -> bool:
@@ -60,16 +103,25 @@ class Answers:
 
     def for_user(self, user_id: str | None, at: datetime) -> Mapping[str, bool]:
         """Return the answers for one person: the company's, less what grants take away (rules 11 and 12)."""
-        grants = self.facts.grants.get(user_id, {}) if user_id else {}
-        touched = {key for key in (*self.rules.needs_grant, *grants) if self.company.get(key)}
-        if not touched:
+        grants = self.facts.grants.get(user_id) if user_id else None
+        if not grants:
+            lost = self.by_grant
+        else:
+            subject = Subject(self.facts, user_id)
+            lost = (
+                *(key for key in self.by_grant if key not in grants),
+                *(
+                    key
+                    for key in grants
+                    if self.company.get(key) and not evaluate(self.rules.flags, key, subject, at).enabled
+                ),
+            )
+        if not lost:
             return self.company
-        subject = Subject(self.facts, user_id)
-        own = {key: evaluate(self.rules.flags, key, subject, at).enabled for key in touched}
-        return self.company if all(own.values()) else {**self.company, **own}
+        return Overlay(self.company.shared, {**self.company.own, **dict.fromkeys(lost, False)})
 
 
-def compile_rules(version: int, flags: Iterable[FlagRules], at: datetime) -> Rules:
+def compile_rules(version: int, flags: Iterable[FlagRules]) -> Rules:
     """Prepare one version of the rules. Keys must be unique; the loader has seen to that."""
     by_key = {flag.key: flag for flag in flags}
     dependents: dict[str, set[str]] = {}
@@ -81,11 +133,24 @@ def compile_rules(version: int, flags: Iterable[FlagRules], at: datetime) -> Rul
     return Rules(
         version=version,
         flags=by_key,
-        super_admin={key: evaluate(by_key, key, super_admin, at).enabled for key in by_key},
+        super_admin={key: evaluate(by_key, key, super_admin, WHENEVER).enabled for key in by_key},
         nobody=dict.fromkeys(by_key, False),
         needs_grant=tuple(key for key, flag in by_key.items() if flag.needs_grant and not flag.archived),
         dependents={key: frozenset(keys) for key, keys in dependents.items()},
     )
+
+
+@lru_cache(maxsize=4)
+def with_kills(rules: Rules, later: Rules) -> Rules:
+    """Return `rules`, with everything off that `later` rules know to be killed.
+
+    For answers from the past: they may be late with whatever else, but what was killed stays off.
+    """
+    killed = [key for key, flag in rules.flags.items() if key in later.flags and later.flags[key].is_killed]
+    if all(rules.flags[key].is_killed for key in killed):
+        return rules
+    flags = {**rules.flags, **{key: replace(rules.flags[key], killed=True) for key in killed}}
+    return compile_rules(rules.version, flags.values())
 
 
 def _with_dependents(rules: Rules, keys: Iterable[str]) -> set[str]:
@@ -95,43 +160,57 @@ def _with_dependents(rules: Rules, keys: Iterable[str]) -> set[str]:
     return touched
 
 
-def _compile_base(rules: Rules, channel: str, plan: int, at: datetime) -> Base:
+def _compile_base(rules: Rules, channel: str, plan: int) -> Base:
     typical = CompanyFacts(NOBODY_IN_PARTICULAR, channel, plan)
-    rollouts = [
+    decisions = {key: evaluate_for_company(rules.flags, key, typical, WHENEVER) for key in rules.flags}
+    # Flags whose override simply is the answer: nothing earlier can speak, and nothing hangs on them.
+    plain = frozenset(
         key
         for key, flag in rules.flags.items()
+        if not (flag.is_killed or flag.archived or flag.requires or key in rules.dependents)
+    )
+    partial = {
+        key: flag.channels[channel].percentage
+        for key, flag in rules.flags.items()
         if channel in flag.channels and flag.channels[channel].enabled and flag.channels[channel].percentage < 100
-    ]
+    }
+    rollouts = {
+        key: percentage
+        for key, percentage in partial.items()
+        if key in plain and decisions[key].reason is Reason.ROLLOUT
+    }
     return Base(
-        answers={key: evaluate_for_company(rules.flags, key, typical, at).enabled for key in rules.flags},
-        by_company=tuple(sorted(_with_dependents(rules, rollouts))),
-        # Flags whose override simply is the answer: nothing earlier can speak, and nothing hangs on them.
-        plain=frozenset(
-            key
-            for key, flag in rules.flags.items()
-            if not (flag.is_killed or flag.archived or flag.requires or key in rules.dependents)
-        ),
+        answers={key: decision.enabled for key, decision in decisions.items()},
+        rollouts=rollouts,
+        by_company=frozenset(_with_dependents(rules, partial.keys() - rollouts.keys())),
+        plain=plain,
     )
 
 
 def compile_company(rules: Rules, version: int, facts: CompanyFacts, at: datetime) -> Answers:
     """Answer every flag for one company as of `at`, over the base it shares with its channel and plan."""
-    base = rules.base(facts.channel, facts.plan, at)
-    answers = dict(base.answers)
+    base = rules.base(facts.channel, facts.plan)
+    plain, shared = base.plain, base.answers
+    own = {key: bucket(key, facts.id) < percentage for key, percentage in base.rollouts.items()}
     touched = set(base.by_company)
-    until: datetime | None = None
+    ends: list[datetime] = []
     for key, override in facts.overrides.items():
-        if override.expires_at is not None and at < override.expires_at and not override.paused:
-            until = override.expires_at if until is None else min(until, override.expires_at)
-        if key in base.plain and override.speaks(at):
-            answers[key] = override.enabled
-        elif key in rules.flags:
+        speaks = not override.paused
+        if override.expires_at is not None and speaks:
+            speaks = at < override.expires_at
+            if speaks:
+                ends.append(override.expires_at)
+        if not speaks:
+            continue
+        if key in plain:
+            own[key] = override.enabled
+        elif key in shared:
             touched.add(key)
-    touched.update(key for key in facts.opt_ins if key in rules.flags)
+    touched.update(key for key in facts.opt_ins if key in shared)
     for grants in facts.grants.values():
-        for grant in grants.values():
-            if grant.expires_at is not None and at < grant.expires_at:
-                until = grant.expires_at if until is None else min(until, grant.expires_at)
-    for key in _with_dependents(rules, touched):
-        answers[key] = evaluate_for_company(rules.flags, key, facts, at).enabled
-    return Answers(rules, version, facts, answers, until)
+        ends += [end for grant in grants.values() if (end := grant.expires_at) is not None and at < end]
+    for key in _with_dependents(rules, touched) if touched else ():
+        own[key] = evaluate_for_company(rules.flags, key, facts, at).enabled
+    company = Overlay(shared, own)
+    by_grant = tuple(key for key in rules.needs_grant if company[key])
+    return Answers(rules, version, facts, company, by_grant, min(ends) if ends else None)

@@ -122,7 +122,10 @@ class Subject:
 
 
 Ruleset = Mapping[str, FlagRules]
-Verdict = tuple[bool, Reason] | None
+Verdict = tuple[bool, Reason]
+
+# Rules 5 to 12 are asked only where there is a company.
+NO_COMPANY = CompanyFacts("", "", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +139,7 @@ class Question:
 
     @property
     def company(self) -> CompanyFacts:
-        company = self.subject.company
-        assert company is not None, "rules 5 to 12 are asked only when there is a company"
-        return company
+        return self.subject.company or NO_COMPANY
 
 
 @lru_cache(maxsize=65536)
@@ -148,33 +149,36 @@ def bucket(key: str, company_id: str) -> int:
 
 
 def required_by(rules: Ruleset, key: str) -> set[str]:
-    """Return every key that `key` requires, directly or through others. Ends also where rules form a circle."""
+    """Return every key that `key` requires, directly or through others. Ends also where rules form a circle.
+
+    An archived flag requires nothing: it gives its last default, whatever became of others.
+    """
     found: set[str] = set()
-    waiting = list(rules[key].requires) if key in rules else []
+    waiting = [key]
     while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(rules[name].requires if name in rules else ())
+        flag = rules.get(waiting.pop())
+        if flag is not None and not flag.archived:
+            waiting.extend(name for name in flag.requires if name not in found)
+            found.update(flag.requires)
     return found
 
 
-def _killed(q: Question) -> Verdict:
+def _killed(q: Question) -> Verdict | None:
     return (False, Reason.KILLED) if q.flag.is_killed else None
 
 
-def _super_admin(q: Question) -> Verdict:
+def _super_admin(q: Question) -> Verdict | None:
     return (True, Reason.SUPER_ADMIN) if q.subject.is_super_admin else None
 
 
-def _no_company(q: Question) -> Verdict:
+def _no_company(q: Question) -> Verdict | None:
     return (False, Reason.NO_COMPANY) if q.subject.company is None else None
 
 
-def _prerequisite(q: Question) -> Verdict:
+def _prerequisite(q: Question) -> Verdict | None:
     # A flag is on for a company only if all it requires, and all they require, are on by themselves.
     # Said of the whole closure at once, a circle needs no special case.
-    if q.flag.archived or not q.flag.requires:
+    if not q.flag.requires:
         return None
     for key in required_by(q.rules, q.flag.key):
         required = q.rules.get(key)
@@ -183,28 +187,28 @@ def _prerequisite(q: Question) -> Verdict:
     return None
 
 
-def _override(q: Question) -> Verdict:
+def _override(q: Question) -> Verdict | None:
     override = q.company.overrides.get(q.flag.key)
     if q.flag.archived or override is None or not override.speaks(q.at):
         return None
     return (override.enabled, Reason.OVERRIDE)
 
 
-def _plan(q: Question) -> Verdict:
+def _plan(q: Question) -> Verdict | None:
     minimum = q.flag.minimum_plan
     if q.flag.archived or minimum is None or q.company.plan >= minimum:
         return None
     return (False, Reason.PLAN)
 
 
-def _opt_in(q: Question) -> Verdict:
+def _opt_in(q: Question) -> Verdict | None:
     choice = q.company.opt_ins.get(q.flag.key)
     if q.flag.archived or not q.flag.is_self_service or choice is None:
         return None
     return (choice, Reason.OPT_IN)
 
 
-def _channel(q: Question) -> Verdict:
+def _channel(q: Question) -> Verdict | None:
     answer = q.flag.channels.get(q.company.channel)
     if q.flag.archived or answer is None:
         return None
@@ -225,18 +229,18 @@ def _grant(q: Question) -> GrantFact | None:
     return grant if grant is not None and grant.speaks(q.at) else None
 
 
-def _grant_denied(q: Question) -> Verdict:
+def _grant_denied(q: Question) -> Verdict | None:
     grant = None if q.flag.archived else _grant(q)
     return (False, Reason.GRANT_DENIED) if grant is not None and not grant.enabled else None
 
 
-def _grant_missing(q: Question) -> Verdict:
+def _grant_missing(q: Question) -> Verdict | None:
     if q.flag.archived or not q.flag.needs_grant or _grant(q) is not None:
         return None
     return (False, Reason.GRANT_MISSING)
 
 
-Rule = tuple[int, str, Callable[[Question], Verdict]]
+Rule = tuple[int, str, Callable[[Question], Verdict | None]]
 
 # Rule 1, "no such flag", has no function: without a flag there is no question to ask.
 OWN_RULES: tuple[Rule, ...] = (
@@ -259,7 +263,7 @@ GRANT_RULES: tuple[Rule, ...] = (
 )
 
 
-def _first(rules: Iterable[Rule], q: Question) -> tuple[int, tuple[bool, Reason]] | None:
+def _first(rules: Iterable[Rule], q: Question) -> tuple[int, Verdict] | None:
     for number, _, rule in rules:
         verdict = rule(q)
         if verdict is not None:
@@ -267,11 +271,21 @@ def _first(rules: Iterable[Rule], q: Question) -> tuple[int, tuple[bool, Reason]
     return None
 
 
-def _own_answer(q: Question, flag: FlagRules) -> tuple[bool, Reason]:
-    """Rules 6 to 10 for another flag of the same company. Rule 10 always speaks."""
-    spoken = _first(OWN_RULES, Question(q.rules, flag, q.subject, q.at))
-    assert spoken is not None
-    return spoken[1]
+def _own_answer(q: Question, flag: FlagRules) -> Verdict:
+    """Rules 6 to 10 for another flag of the same company."""
+    own = Question(q.rules, flag, q.subject, q.at)
+    spoken = _first(OWN_RULES, own)
+    return spoken[1] if spoken is not None else _default(own)
+
+
+def _for_company(q: Question) -> tuple[int, Verdict]:
+    """Rules 2 to 10, of which the last always speaks."""
+    return _first(COMPANY_RULES, q) or (10, _default(q))
+
+
+def _denied(q: Question, number: int, verdict: Verdict) -> tuple[int, Verdict] | None:
+    """Rules 11 and 12: what grants take away from an answer of rules 5 to 10 that is on."""
+    return _first(GRANT_RULES, q) if number > 4 and verdict[0] else None
 
 
 def evaluate_for_company(
@@ -281,9 +295,8 @@ def evaluate_for_company(
     flag = rules.get(key)
     if flag is None:
         return Decision(key, default, Reason.UNKNOWN_FLAG)
-    spoken = _first(COMPANY_RULES, Question(rules, flag, Subject(company), at))
-    assert spoken is not None
-    return Decision(key, *spoken[1])
+    _, verdict = _for_company(Question(rules, flag, Subject(company), at))
+    return Decision(key, *verdict)
 
 
 def evaluate(rules: Ruleset, key: str, subject: Subject, at: datetime, default: bool = False) -> Decision:
@@ -296,14 +309,9 @@ def evaluate(rules: Ruleset, key: str, subject: Subject, at: datetime, default: 
     if flag is None:
         return Decision(key, default, Reason.UNKNOWN_FLAG)
     q = Question(rules, flag, subject, at)
-    spoken = _first(COMPANY_RULES, q)
-    assert spoken is not None
-    number, (enabled, reason) = spoken
-    if number > 4 and enabled:
-        denied = _first(GRANT_RULES, q)
-        if denied is not None:
-            return Decision(key, *denied[1])
-    return Decision(key, enabled, reason)
+    number, verdict = _for_company(q)
+    denied = _denied(q, number, verdict)
+    return Decision(key, *(verdict if denied is None else denied[1]))
 
 
 class Outcome(StrEnum):
@@ -332,40 +340,25 @@ def explain(
     """Return the decision with all twelve steps that lead to it, those not reached included."""
     decision = evaluate(rules, key, subject, at, default)
     flag = rules.get(key)
-    unknown = flag is None
-    first = Step(
-        1,
-        "unknown_flag",
-        Outcome.DECIDED if unknown else Outcome.PASSED,
-        default if unknown else None,
-        Reason.UNKNOWN_FLAG if unknown else None,
-    )
+    later = (*COMPANY_RULES, *GRANT_RULES)
     if flag is None:
-        rest = [Step(n, name, Outcome.NOT_REACHED, None, None) for n, name, _ in (*COMPANY_RULES, *GRANT_RULES)]
-        return decision, [first, *rest]
+        first = Step(1, "unknown_flag", Outcome.DECIDED, default, Reason.UNKNOWN_FLAG)
+        return decision, [first, *(Step(number, name, Outcome.NOT_REACHED, None, None) for number, name, _ in later)]
     q = Question(rules, flag, subject, at)
-    steps = [first]
-    decided: Step | None = None
-    for number, name, rule in COMPANY_RULES:
-        verdict = None if subject.company is None and number > 4 and number != 10 else rule(q)
-        would, reason = verdict if verdict is not None else (None, None)
-        outcome = Outcome.NOT_REACHED if decided is not None else Outcome.PASSED if verdict is None else Outcome.DECIDED
-        step = Step(number, name, outcome, would, reason)
-        decided = step if outcome is Outcome.DECIDED else decided
-        steps.append(step)
-    assert decided is not None
-    asks_grants = decided.number > 4 and bool(decided.would)
-    denied = False
-    for number, name, rule in GRANT_RULES:
-        verdict = None if subject.company is None else rule(q)
-        would, reason = verdict if verdict is not None else (None, None)
-        if not asks_grants or denied:
-            outcome = Outcome.NOT_REACHED
-        else:
-            outcome = Outcome.PASSED if verdict is None else Outcome.DECIDED
-            denied = verdict is not None
-        steps.append(Step(number, name, outcome, would, reason))
-    if denied:
-        place = decided.number - 1
-        steps[place] = Step(decided.number, decided.rule, Outcome.OVERRULED, decided.would, decided.reason)
+    spoke, verdict = _for_company(q)
+    denied = _denied(q, spoke, verdict)
+    grants_asked_until = 0 if spoke <= 4 or not verdict[0] else denied[0] if denied else 12
+
+    def outcome(number: int) -> Outcome:
+        if number == spoke:
+            return Outcome.OVERRULED if denied else Outcome.DECIDED
+        if denied and number == denied[0]:
+            return Outcome.DECIDED
+        return Outcome.PASSED if number < spoke or 10 < number <= grants_asked_until else Outcome.NOT_REACHED
+
+    steps = [Step(1, "unknown_flag", Outcome.PASSED, None, None)]
+    for number, name, rule in later:
+        needs_company = number > 4 and number != 10
+        would = None if needs_company and subject.company is None else rule(q)
+        steps.append(Step(number, name, outcome(number), *(would or (None, None))))
     return decision, steps

@@ -7,6 +7,7 @@ good answer goes on, marked stale, and where there is none the answer is the saf
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,13 +18,15 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import Error as DatabaseProblem
 from django.utils import timezone
 
 from flags import registry, snapshots, usage
-from flags.answers import Rules
+from flags.answers import Answers, Rules
 from flags.evaluation import CompanyFacts, Decision, Reason, Step, Subject, evaluate, explain
 from flags.exceptions import FeatureDisabled
+from flags.snapshots import Uncommitted
 from tenants.models import Company, User
 
 logger = logging.getLogger(__name__)
@@ -31,8 +34,11 @@ logger = logging.getLogger(__name__)
 forced: dict[str, bool] = {}
 """Answers that a test has decided (flags.testing). Process-wide, and empty outside tests."""
 
+SECONDS_BETWEEN_COMPLAINTS = 60.0
+
 _scope: ContextVar["Features"] = ContextVar("features")
 _unknown_keys_logged: set[str] = set()
+_complained_at = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,17 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """All that one asker's answers rest on, as of one moment. `rules` is None when nothing could be read, ever."""
+    """All that one asker's answers rest on, as of one moment. `rules` is None when nothing could be read, ever.
+
+    `pending` are the uncommitted changes that were seen with it: it stands only while they do.
+    """
 
     answers: Mapping[str, bool]
     rules: Rules | None
     subject: Subject
     at: datetime
     stale: bool = False
+    pending: tuple[Uncommitted, ...] = ()
 
 
 NOTHING_KNOWN = Resolution({}, None, Subject(), datetime.min.replace(tzinfo=UTC), stale=True)
@@ -64,29 +74,34 @@ class Features(dict[str, bool]):
     An unknown key answers False. Iterating, `len` and `in` speak of every flag there is, not only of those asked.
     """
 
-    __slots__ = ("_ask", "_resolution")
+    __slots__ = ("_ask", "_resolution", "_unsettled")
 
     def __init__(self, ask: Callable[[], Asker]) -> None:
         super().__init__()
         self._ask = ask
         self._resolution: Resolution | None = None
+        self._unsettled: dict[str, bool] = {}
 
     def __missing__(self, key: str) -> bool:
         if forced and key in forced:
             return forced[key]
-        answers = self.resolution.answers
-        if key in answers:
-            self[key] = enabled = answers[key]
-            return enabled
-        self._note_unknown(key)
-        return False
+        resolution = self.resolution
+        enabled = resolution.answers.get(key)
+        if enabled is None:
+            self._note_unknown(key, resolution)
+            return False
+        # What rests on a change that may yet be rolled back is looked up each time.
+        answered = self._unsettled if resolution.pending else self
+        answered[key] = enabled
+        return enabled
 
     @property
     def resolution(self) -> Resolution:
         """Resolve the asker, once. One query when nothing has changed since this process last looked."""
-        if self._resolution is None:
-            self._resolution = _resolve(self._ask)
-        return self._resolution
+        resolution = self._resolution
+        if resolution is None or (resolution.pending and resolution.pending != snapshots.uncommitted()):
+            resolution = self._resolution = _resolve(self._ask)
+        return resolution
 
     @property
     def stale(self) -> bool:
@@ -96,7 +111,7 @@ class Features(dict[str, bool]):
     @property
     def evaluated(self) -> dict[str, bool]:
         """The keys asked for so far, with their answers."""
-        return {key: dict.__getitem__(self, key) for key in dict.__iter__(self)}
+        return {**self._unsettled, **{key: dict.__getitem__(self, key) for key in dict.__iter__(self)}}
 
     def decide(self, key: str, default: bool = False) -> Decision:
         """Answer with the reason. `default` answers for a key that no flag has."""
@@ -106,7 +121,7 @@ class Features(dict[str, bool]):
         if resolution.rules is None:
             return Decision(key, default, Reason.UNAVAILABLE)
         if key not in resolution.rules.flags:
-            self._note_unknown(key)
+            self._note_unknown(key, resolution)
             return Decision(key, default, Reason.UNKNOWN_FLAG)
         self[key]
         return evaluate(resolution.rules.flags, key, resolution.subject, resolution.at, default)
@@ -153,6 +168,7 @@ class Features(dict[str, bool]):
     def forget(self) -> None:
         """Resolve again at the next check: what this rests on was changed here and now."""
         self._resolution = None
+        self._unsettled = {}
         self.clear()
 
     async def aload(self) -> "Features":
@@ -161,8 +177,9 @@ class Features(dict[str, bool]):
             await sync_to_async(lambda: self.resolution)()
         return self
 
-    def _note_unknown(self, key: str) -> None:
-        if key not in _unknown_keys_logged and len(_unknown_keys_logged) < 1000:
+    @staticmethod
+    def _note_unknown(key: str, resolution: Resolution) -> None:
+        if resolution.rules is not None and key not in _unknown_keys_logged and len(_unknown_keys_logged) < 1000:
             _unknown_keys_logged.add(key)
             logger.warning("unknown flag key=%s", key)
 
@@ -226,34 +243,59 @@ def _resolve_and_let_go(ask: Callable[[], Asker]) -> Resolution:
 
 def _resolve_here(ask: Callable[[], Asker]) -> Resolution:
     at = timezone.now()
-    asker: Asker | None = None
+    try:
+        return _resolve_exactly(ask, at)
+    except Exception as error:  # whatever broke, a check answers
+        problem = error
+    if isinstance(problem, DatabaseProblem) and _let_go_of_dead_connection():
+        # The server was only away for a while; outside requests nobody else looks after the connection.
+        try:
+            return _resolve_exactly(ask, at)
+        except Exception as error:
+            problem = error
+    _complain(problem)
     try:
         asker = ask()
-        if asker.is_super_admin or asker.company_id is None:
-            return _without_company(snapshots.resolve_rules(at), asker, at)
-        answers = snapshots.resolve(asker.company_id, at)
-        if answers is None:
-            return _without_company(snapshots.resolve_rules(at), asker, at)
-        subject = Subject(answers.facts, asker.user_id)
-        return Resolution(answers.for_user(asker.user_id, at), answers.rules, subject, at)
-    except Exception as error:
-        logger.error("check without database error=%s", type(error).__name__, exc_info=error)
-        return _resolve_stale(asker, at) if asker is not None else NOTHING_KNOWN
-
-
-def _without_company(rules: Rules, asker: Asker, at: datetime, *, stale: bool = False) -> Resolution:
-    answers = rules.super_admin if asker.is_super_admin else rules.nobody
-    return Resolution(answers, rules, Subject(None, asker.user_id, asker.is_super_admin), at, stale)
-
-
-def _resolve_stale(asker: Asker, at: datetime) -> Resolution:
-    known = snapshots.last_known(None if asker.is_super_admin else asker.company_id, at)
-    if known is None:
+        known = snapshots.last_known(None if asker.is_super_admin else asker.company_id, at)
+        return NOTHING_KNOWN if known is None else _resolution(known, asker, at, stale=True)
+    except Exception:
         return NOTHING_KNOWN
-    if isinstance(known, Rules):
-        return _without_company(known, asker, at, stale=True)
-    subject = Subject(known.facts, asker.user_id)
-    return Resolution(known.for_user(asker.user_id, at), known.rules, subject, at, stale=True)
+
+
+def _resolve_exactly(ask: Callable[[], Asker], at: datetime) -> Resolution:
+    asker = ask()
+    known: Answers | Rules | None = None
+    if asker.company_id is not None and not asker.is_super_admin:
+        known = snapshots.resolve(asker.company_id, at)
+    return _resolution(known or snapshots.resolve_rules(at), asker, at)
+
+
+def _resolution(known: Answers | Rules, asker: Asker, at: datetime, *, stale: bool = False) -> Resolution:
+    pending = () if stale else snapshots.uncommitted()
+    if isinstance(known, Answers):
+        subject = Subject(known.facts, asker.user_id)
+        return Resolution(known.for_user(asker.user_id, at), known.rules, subject, at, stale, pending)
+    subject = Subject(None, asker.user_id, asker.is_super_admin)
+    answers = known.super_admin if asker.is_super_admin else known.nobody
+    return Resolution(answers, known, subject, at, stale, pending)
+
+
+def _let_go_of_dead_connection() -> bool:
+    """Close the connection if the database no longer answers on it. Says whether it did."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.connection is None or connection.in_atomic_block:
+        return False
+    connection.close_if_unusable_or_obsolete()
+    return connection.connection is None
+
+
+def _complain(problem: Exception) -> None:
+    """Log why answers are not exact: once a minute in full, since in an outage every request has the same to say."""
+    global _complained_at
+    now = time.monotonic()
+    if now - _complained_at >= SECONDS_BETWEEN_COMPLAINTS:
+        _complained_at = now
+        logger.error("answers are from the past error=%s", type(problem).__name__, exc_info=problem)
 
 
 def asker_for(user: User | None, company: Company | UUID | None) -> Asker:

@@ -80,7 +80,7 @@ class GuardedRedisCache(RedisCache):
             return otherwise
         try:
             answer = method(*args, **kwargs)
-        except Exception as error:
+        except Exception as error:  # whatever a broken server provokes, it is a miss
             self.breaker.failed(error)
             return otherwise
         self.breaker.succeeded()

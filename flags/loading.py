@@ -4,11 +4,14 @@ The statement carries the version rows it was read at. What comes back is checke
 a duplicate, a blank or a wrong type anywhere raises `Malformed`, and the last good state goes on.
 """
 
+# ruff: noqa: S608 - SQL is put together here from constants only.
+
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -16,6 +19,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from flags.evaluation import ChannelAnswer, CompanyFacts, FlagRules, GrantFact, OverrideFact
 from flags.versions import NIL, as_stored
 from tenants.rls import fetch_as_system
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Malformed(ValueError):
@@ -123,15 +129,36 @@ def load(company_id: UUID | None, *, rules: bool, using: str = DEFAULT_DB_ALIAS)
     return Loaded(row[0], 0 if company_id is None else row[1], row[2], row[3])
 
 
-def _checked(value: Any, *kinds: type, what: str) -> Any:
-    if not isinstance(value, kinds):
-        raise Malformed(f"{what} is {value!r}")
-    return value
+def _whole(reading: Callable[P, T]) -> Callable[P, T]:
+    """Let a parser that stumbles over anything at all say so in one way."""
+
+    @wraps(reading)
+    def parse(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return reading(*args, **kwargs)
+        except Malformed:
+            raise
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise Malformed(f"not readable: {error}") from error
+
+    return parse
+
+
+def _text(value: Any, what: str) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise Malformed(f"{what} is {value!r}")
+
+
+def _number(value: Any, what: str, most: int | None = None) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0 and (most is None or value <= most):
+        return value
+    raise Malformed(f"{what} is {value!r}")
 
 
 def _flag(value: Any, what: str) -> bool:
     """Read a boolean, which SQLite says as 0 or 1."""
-    if value in (0, 1) and isinstance(value, (bool, int)):
+    if isinstance(value, (bool, int)) and value in (0, 1):
         return bool(value)
     raise Malformed(f"{what} is {value!r}")
 
@@ -139,77 +166,78 @@ def _flag(value: Any, what: str) -> bool:
 def _moment(value: Any, what: str) -> datetime | None:
     if value is None:
         return None
-    try:
-        return datetime.fromisoformat(_checked(value, str, what=what)).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise Malformed(f"{what} is {value!r}") from error
+    moment = datetime.fromisoformat(_text(value, what))
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
+def _once(found: Container[str], name: str, what: str) -> str:
+    if name in found:
+        raise Malformed(f"{what} {name!r} stands there twice")
+    return name
+
+
+@_whole
 def parse_rules(text: str | None) -> list[FlagRules]:
     """Turn loaded rules into FlagRules. Raises Malformed for anything that is not whole."""
-    try:
-        flags, channels, requirements = json.loads(text or "")
-    except (TypeError, ValueError) as error:
-        raise Malformed("the rules are not readable") from error
+    flags, channels, requirements = json.loads(text or "")
     answers: dict[str, dict[str, ChannelAnswer]] = {}
     for key, channel, enabled, percentage in channels:
-        of_flag = answers.setdefault(_checked(key, str, what="a channel's flag"), {})
-        if channel in of_flag:
-            raise Malformed(f"{key} has two answers for channel {channel}")
-        share = _checked(percentage, int, what=f"percentage of {key} on {channel}")
-        of_flag[_checked(channel, str, what=f"channel of {key}")] = ChannelAnswer(_flag(enabled, key), share)
-    requires: dict[str, list[str]] = {}
+        of_flag = answers.setdefault(_text(key, "a channel's flag"), {})
+        of_flag[_once(of_flag, _text(channel, f"channel of {key}"), f"{key}: the channel")] = ChannelAnswer(
+            _flag(enabled, f"{key} on {channel}"), _number(percentage, f"percentage of {key} on {channel}", 100)
+        )
+    requires: dict[str, set[str]] = {}
     for key, required in requirements:
-        requires.setdefault(key, []).append(_checked(required, str, what=f"requirement of {key}"))
+        of_flag = requires.setdefault(_text(key, "a requirement's flag"), set())
+        of_flag.add(_once(of_flag, _text(required, f"requirement of {key}"), f"{key}: the requirement"))
     rules: dict[str, FlagRules] = {}
     for key, default, killswitch, killed, archived, grant, rank, plan, self_service, internal, category in flags:
-        if not isinstance(key, str) or not key or key in rules:
-            raise Malformed(f"the key {key!r} is blank, or stands there twice")
         if plan is not None and rank is None:
             raise Malformed(f"{key} asks for the unknown plan {plan!r}")
-        rules[key] = FlagRules(
+        rules[_once(rules, _text(key, "a key"), "the key")] = FlagRules(
             key=key,
             default_enabled=_flag(default, f"default of {key}"),
             is_killswitch=_flag(killswitch, f"kill switch of {key}"),
             killed=_flag(killed, f"killed of {key}"),
             archived=_flag(archived, f"archived of {key}"),
             needs_grant=_flag(grant, f"needs_grant of {key}"),
-            minimum_plan=rank,
+            minimum_plan=None if rank is None else _number(rank, f"rank of the plan of {key}"),
             is_self_service=_flag(self_service, f"self-service of {key}"),
             is_internal=_flag(internal, f"internal of {key}"),
-            category=_checked(category, str, what=f"category of {key}"),
+            category=_text(category, f"category of {key}"),
             requires=tuple(sorted(requires.get(key, ()))),
             channels=answers.get(key, {}),
         )
     return list(rules.values())
 
 
+@_whole
 def parse_company(company_id: UUID, text: str | None) -> CompanyFacts | None:
     """Turn one loaded company into facts, or None where there is no active one. Raises Malformed."""
     if text is None:
         return None
-    try:
-        channel, plan, overrides, opt_ins, grants = json.loads(text)
-    except (TypeError, ValueError) as error:
-        raise Malformed(f"company {company_id} is not readable") from error
-    own: dict[str, OverrideFact] = {}
-    for key, enabled, expires_at, paused in overrides:
-        if key in own:
-            raise Malformed(f"company {company_id} has two overrides of {key}")
-        own[key] = OverrideFact(_flag(enabled, key), _moment(expires_at, key), _flag(paused, key))
+    channel, plan, override_rows, choices, grants = json.loads(text)
+    overrides: dict[str, OverrideFact] = {}
+    for key, enabled, expires_at, paused in override_rows:
+        overrides[_once(overrides, _text(key, "an override's flag"), "the override of")] = OverrideFact(
+            _flag(enabled, f"override of {key}"),
+            _moment(expires_at, f"end of the override of {key}"),
+            _flag(paused, f"paused of the override of {key}"),
+        )
+    opt_ins: dict[str, bool] = {}
+    for key, enabled in choices:
+        opt_ins[_once(opt_ins, _text(key, "a choice's flag"), "the choice of")] = _flag(enabled, f"choice of {key}")
     people: dict[str, dict[str, GrantFact]] = {}
     for user_id, key, enabled, expires_at in grants:
         person = people.setdefault(str(UUID(user_id)), {})
-        person[key] = GrantFact(_flag(enabled, key), _moment(expires_at, key))
+        person[_once(person, _text(key, "a grant's flag"), f"{user_id}: the grant of")] = GrantFact(
+            _flag(enabled, f"grant of {key}"), _moment(expires_at, f"end of a grant of {key}")
+        )
     return CompanyFacts(
         id=str(company_id),
-        channel=_checked(channel, str, what="channel"),
-        plan=_checked(plan, int, what="plan"),
-        overrides=own,
-        opt_ins=_choices(opt_ins),
+        channel=_text(channel, "channel"),
+        plan=_number(plan, "rank of the plan"),
+        overrides=overrides,
+        opt_ins=opt_ins,
         grants=people,
     )
-
-
-def _choices(rows: list[Any]) -> Mapping[str, bool]:
-    return {key: _flag(enabled, key) for key, enabled in rows}

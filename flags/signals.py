@@ -1,17 +1,14 @@
 """One job: when a rule is saved or deleted, look again here, and drop and warm what changed once it is committed.
 
-Speed rests on these signals; truth does not. What they miss (`update`, raw SQL, other processes), the version
-rows catch.
+Speed rests on these signals; truth does not. What they miss (`update`, raw SQL, other processes), the version rows
+catch.
 """
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save
-from django.utils import timezone
 
 from flags import features, snapshots
 from flags.models import ChannelDefault, Flag, Grant, OptIn, Override, Requirement
@@ -21,34 +18,16 @@ GLOBAL = (Flag, Requirement, ChannelDefault, ReleaseChannel, Plan)
 OF_A_COMPANY = (Override, OptIn, Grant, Membership)
 
 
-def _drop_and_warm(company_id: UUID | None) -> None:
-    known = snapshots.last_known(company_id, timezone.now()) is not None
-    snapshots.drop(company_id)
-    if known:
-        _warm(company_id)
-
-
-def _warm(company_id: UUID | None) -> None:
-    if company_id is None:
-        snapshots.resolve_rules(timezone.now())
-    else:
-        snapshots.resolve(company_id, timezone.now())
-
-
-def _scopes(instance: Model) -> Iterator[UUID | None]:
+def _scope(instance: Model) -> UUID | None:
     if isinstance(instance, Company):
-        yield instance.pk
-    elif isinstance(instance, OF_A_COMPANY):
-        yield instance.company_id
-    else:
-        yield None
+        return instance.pk
+    return instance.company_id if isinstance(instance, OF_A_COMPANY) else None
 
 
 def rule_changed(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
     """Receive post_save, post_delete and m2m_changed of whatever answers rest on."""
+    snapshots.mark_changed(_scope(instance), using=using)
     features.forget_here()
-    for company_id in _scopes(instance):
-        snapshots.mark_changed(partial(_drop_and_warm, company_id), using)
 
 
 def connect() -> None:

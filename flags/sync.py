@@ -82,7 +82,7 @@ def sync_flags(using: str = DEFAULT_DB_ALIAS) -> SyncReport:
         if wrote:
             # Bulk writes send no signals.
             features.forget_here()
-            snapshots.mark_changed(lambda: snapshots.drop(None), using)
+            snapshots.mark_changed(None, using=using)
     return report
 
 

@@ -7,10 +7,15 @@ after a rollback or the restore of a backup. Everything here can be run again at
 migrate: SQLite drops the triggers of a table that a migration rebuilds.
 """
 
+# ruff: noqa: S608 - SQL is put together here from constants only.
+
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 GLOBAL_SCOPE = "00000000-0000-0000-0000-000000000000"
+
+# Set on PostgreSQL for the rest of a transaction that has changed what answers rest on.
+CHANGED_SETTING = "app.flags_changed"
 
 GLOBAL_TABLES = ("flags_flag", "flags_requirement", "flags_channeldefault", "tenants_releasechannel", "tenants_plan")
 COMPANY_TABLES = ("flags_override", "flags_optin", "flags_grant", "tenants_membership")
@@ -23,6 +28,7 @@ $$ select greatest(last + 1, (extract(epoch from clock_timestamp()) * 1000000)::
 create or replace function flags_bump_global() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
+  perform set_config('{CHANGED_SETTING}', 'yes', true);
   insert into flags_version as v (scope, n) values ('{GLOBAL_SCOPE}', flags_next_version(0))
   on conflict (scope) do update set n = flags_next_version(v.n);
   return null;
@@ -31,6 +37,7 @@ end $$;
 create or replace function flags_bump_companies() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
+  perform set_config('{CHANGED_SETTING}', 'yes', true);
   -- One order for everybody, so that two writers never wait for each other.
   insert into flags_version as v (scope, n)
   select touched.company_id, flags_next_version(0) from
@@ -39,15 +46,28 @@ begin
   return null;
 end $$;
 
+create or replace function flags_bump_updated_companies() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  perform set_config('{CHANGED_SETTING}', 'yes', true);
+  -- A row that moves from one company to another changes both.
+  insert into flags_version as v (scope, n)
+  select touched.company_id, flags_next_version(0) from
+    (select company_id from before_rows union select company_id from after_rows order by company_id) as touched
+  on conflict (scope) do update set n = flags_next_version(v.n);
+  return null;
+end $$;
+
 create or replace function flags_bump_moved_companies() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
+  perform set_config('{CHANGED_SETTING}', 'yes', true);
   insert into flags_version as v (scope, n)
   select moved.id, flags_next_version(0) from
-    (select b.id from before_rows b left join after_rows a on a.id = b.id
-     where a.id is null
-       or (a.channel_id, a.plan_id, a.is_active) is distinct from (b.channel_id, b.plan_id, b.is_active)
-     order by b.id) as moved
+    (select coalesce(a.id, b.id) as id from before_rows b full join after_rows a on a.id = b.id
+     where a.id is null or b.id is null
+        or (a.channel_id, a.plan_id, a.is_active) is distinct from (b.channel_id, b.plan_id, b.is_active)
+     order by 1) as moved
   on conflict (scope) do update set n = flags_next_version(v.n);
   return null;
 end $$;
@@ -55,6 +75,7 @@ end $$;
 create or replace function flags_bump_listed_companies() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
+  perform set_config('{CHANGED_SETTING}', 'yes', true);
   insert into flags_version as v (scope, n)
   select listed.id, flags_next_version(0) from (select id from changed_rows order by id) as listed
   on conflict (scope) do update set n = flags_next_version(v.n);
@@ -64,6 +85,8 @@ end $$;
 create or replace function flags_bump_everything() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
+  perform set_config('{CHANGED_SETTING}', 'yes', true);
+  insert into flags_version (scope, n) values ('{GLOBAL_SCOPE}', 0) on conflict do nothing;
   update flags_version set n = flags_next_version(n);
   return null;
 end $$;
@@ -103,59 +126,59 @@ begin
   return old;
 end $$;
 
-revoke all on function flags_bump_global(), flags_bump_companies(), flags_bump_moved_companies(),
-  flags_bump_listed_companies(), flags_bump_everything(), flags_history_is_append_only(), flags_retire_key(),
-  flags_refuse_retired_key(), flags_end_grants() from public;
+revoke all on function flags_bump_global(), flags_bump_companies(), flags_bump_updated_companies(),
+  flags_bump_moved_companies(), flags_bump_listed_companies(), flags_bump_everything(), flags_history_is_append_only(),
+  flags_retire_key(), flags_refuse_retired_key(), flags_end_grants() from public;
 """
 
 
 def _postgres_triggers() -> list[tuple[str, str, str]]:
     """Name, table and definition of every trigger on PostgreSQL."""
-    triggers = []
-    for table in GLOBAL_TABLES:
-        triggers.append(
-            (
-                "flags_bump",
-                table,
-                "after insert or update or delete or truncate on {t} for each statement execute function "
-                "flags_bump_global()",
-            )
-        )
-    events = (("insert", "new"), ("update", "new"), ("delete", "old"))
-    for table in COMPANY_TABLES:
-        for event, side in events:
-            definition = (
-                f"after {event} on {{t}} referencing {side} table as changed_rows for each statement "
-                "execute function flags_bump_companies()"
-            )
-            triggers.append((f"flags_bump_{event}", table, definition))
-        # A row that moves from one company to another changes both.
-        definition = (
-            "after update on {t} referencing old table as changed_rows for each statement "
-            "execute function flags_bump_companies()"
-        )
-        triggers.append(("flags_bump_update_old", table, definition))
-        definition = "after truncate on {t} for each statement execute function flags_bump_everything()"
-        triggers.append(("flags_bump_truncate", table, definition))
-    company = "tenants_company"
-    moved = (
+    inserted = "after insert on {t} referencing new table as changed_rows for each statement execute function "
+    updated = (
         "after update on {t} referencing old table as before_rows new table as after_rows for each statement "
-        "execute function flags_bump_moved_companies()"
+        "execute function "
     )
-    deleted = (
-        "after delete on {t} referencing old table as changed_rows for each statement "
-        "execute function flags_bump_listed_companies()"
-    )
-    # A company that was asked for before it existed is remembered as nobody: making it must be seen, too.
-    made = deleted.replace("delete", "insert").replace("old table", "new table")
-    triggers += [
-        ("flags_bump_insert", company, made),
-        ("flags_bump_update", company, moved),
-        ("flags_bump_delete", company, deleted),
+    deleted = "after delete on {t} referencing old table as changed_rows for each statement execute function "
+    triggers = [
+        (
+            "flags_bump",
+            table,
+            "after insert or update or delete or truncate on {t} for each statement execute function "
+            "flags_bump_global()",
+        )
+        for table in GLOBAL_TABLES
+    ]
+    # What a company knows of its plan is the rank.
+    every_company = "after update of rank on {t} for each statement execute function flags_bump_everything()"
+    triggers.append(("flags_bump_rank", "tenants_plan", every_company))
+    for table in COMPANY_TABLES:
+        triggers += [
+            ("flags_bump_insert", table, f"{inserted}flags_bump_companies()"),
+            ("flags_bump_update", table, f"{updated}flags_bump_updated_companies()"),
+            ("flags_bump_delete", table, f"{deleted}flags_bump_companies()"),
+            (
+                "flags_bump_truncate",
+                table,
+                "after truncate on {t} for each statement execute function flags_bump_everything()",
+            ),
+        ]
+    company = "tenants_company"
+    return [
+        *triggers,
+        # A company that was asked for before it existed is remembered as nobody: making it must be seen, too.
+        ("flags_bump_insert", company, f"{inserted}flags_bump_listed_companies()"),
+        ("flags_bump_update", company, f"{updated}flags_bump_moved_companies()"),
+        ("flags_bump_delete", company, f"{deleted}flags_bump_listed_companies()"),
         (
             "flags_append_only",
             "flags_change",
             "before update or delete on {t} for each row execute function flags_history_is_append_only()",
+        ),
+        (
+            "flags_append_only_truncate",
+            "flags_change",
+            "before truncate on {t} for each statement execute function flags_history_is_append_only()",
         ),
         ("flags_retire_key", "flags_flag", "before delete on {t} for each row execute function flags_retire_key()"),
         (
@@ -169,53 +192,60 @@ def _postgres_triggers() -> list[tuple[str, str, str]]:
             "before delete on {t} for each row execute function flags_end_grants()",
         ),
     ]
-    return triggers
 
 
-SQLITE_NOW = "cast((julianday('now') - 2440587.5) * 86400000000 as integer)"
+# The clock ticks in milliseconds here; what is left to microseconds is chance, so that a number that was rolled back
+# is not given out again in the same tick.
+SQLITE_NOW = "cast((julianday('now') - 2440587.5) * 86400000 as integer) * 1000 + abs(random() % 1000)"
+SQLITE_NEXT = f"max(n + 1, {SQLITE_NOW})"
 
 
 def _sqlite_bump(scope: str) -> str:
     return (
         f"insert into flags_version (scope, n) values ({scope}, {SQLITE_NOW}) "
-        f"on conflict (scope) do update set n = max(flags_version.n + 1, {SQLITE_NOW});"
+        f"on conflict (scope) do update set n = {SQLITE_NEXT};"
     )
 
 
 def _sqlite_triggers() -> list[tuple[str, str, str]]:
     """Name, table and definition of every trigger on SQLite. UUIDs are 32 hex digits there."""
-    global_scope = f"'{GLOBAL_SCOPE.replace('-', '')}'"
-    triggers = []
+    every_rule = _sqlite_bump(f"'{GLOBAL_SCOPE.replace('-', '')}'")
+    bumps: list[tuple[str, str, str, str]] = []  # Table, event, condition, what to do.
     for table in GLOBAL_TABLES:
-        for event in ("insert", "update", "delete"):
-            triggers.append(
-                (
-                    f"flags_bump_{event}_{table}",
-                    table,
-                    f"after {event} on {table} begin {_sqlite_bump(global_scope)} end",
-                )
-            )
+        bumps += [(table, event, "", every_rule) for event in ("insert", "update", "delete")]
     for table in COMPANY_TABLES:
-        for event, sides in (("insert", ("new",)), ("update", ("old", "new")), ("delete", ("old",))):
-            body = " ".join(_sqlite_bump(f"{side}.company_id") for side in sides)
-            triggers.append((f"flags_bump_{event}_{table}", table, f"after {event} on {table} begin {body} end"))
+        old, new = _sqlite_bump("old.company_id"), _sqlite_bump("new.company_id")
+        bumps += [(table, "insert", "", new), (table, "update", "", f"{old} {new}"), (table, "delete", "", old)]
     company = "tenants_company"
-    moved = (
-        f"after update on {company} when old.channel_id is not new.channel_id or old.plan_id is not new.plan_id "
-        f"or old.is_active is not new.is_active begin {_sqlite_bump('new.id')} end"
-    )
-    triggers += [
-        (f"flags_bump_insert_{company}", company, f"after insert on {company} begin {_sqlite_bump('new.id')} end"),
-        (f"flags_bump_update_{company}", company, moved),
-        (f"flags_bump_delete_{company}", company, f"after delete on {company} begin {_sqlite_bump('old.id')} end"),
+    moved = " or ".join(f"old.{column} is not new.{column}" for column in ("id", "channel_id", "plan_id", "is_active"))
+    old, new = _sqlite_bump("old.id"), _sqlite_bump("new.id")
+    bumps += [
+        (company, "insert", "", new),
+        (company, "update", f"when {moved}", f"{old} {new}"),
+        (company, "delete", "", old),
     ]
-    for event in ("update", "delete"):
+    triggers = [
+        (f"flags_bump_{event}_{table}", table, f"after {event} on {table} {condition} begin {bump} end")
+        for table, event, condition, bump in bumps
+    ]
+    # What a company knows of its plan is the rank.
+    every_company = f"update flags_version set n = {SQLITE_NEXT};"
+    triggers.append(
+        (
+            "flags_bump_rank",
+            "tenants_plan",
+            f"after update on tenants_plan when old.rank is not new.rank begin {every_company} end",
+        )
+    )
+    refused = "select raise(abort, 'History is append-only: {} of flags_change is refused.');"
+    # `insert or replace` deletes without a delete trigger.
+    again = "insert on flags_change when exists (select 1 from flags_change c where c.id = new.id)"
+    for event, when in (("update", "update on flags_change"), ("delete", "delete on flags_change"), ("replace", again)):
         triggers.append(
             (
                 f"flags_append_only_{event}",
                 "flags_change",
-                f"before {event} on flags_change begin "
-                f"select raise(abort, 'History is append-only: {event} of flags_change is refused.'); end",
+                f"before {when} begin {refused.format(event)} end",
             )
         )
     triggers += [
@@ -260,13 +290,21 @@ def install(connection: BaseDatabaseWrapper) -> None:
                 cursor.execute(f"create trigger {name} {definition}")
 
 
+def bump_everything(connection: BaseDatabaseWrapper) -> None:
+    """Give every scope a new version, for changes that no trigger has seen."""
+    next_version = "flags_next_version(n)" if connection.vendor == "postgresql" else SQLITE_NEXT
+    with connection.cursor() as cursor:
+        cursor.execute(f"update flags_version set n = {next_version}")
+
+
 def remove_history_guard(connection: BaseDatabaseWrapper) -> None:
     """Let history be erased, which only `flush` does. `install` puts the guard back."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("drop trigger if exists flags_append_only on flags_change")
+            for name in ("flags_append_only", "flags_append_only_truncate"):
+                cursor.execute(f"drop trigger if exists {name} on flags_change")
         else:
-            for event in ("update", "delete"):
+            for event in ("update", "delete", "replace"):
                 cursor.execute(f"drop trigger if exists flags_append_only_{event}")
             cursor.execute("drop trigger if exists flags_retire_key")
 
@@ -291,4 +329,7 @@ def after_migrate(using: str, **_kwargs) -> None:
     """Receive `post_migrate`: reinstall, since a rebuilt SQLite table has lost its triggers."""
     connection = connections[using]
     if "flags_version" in connection.introspection.table_names():
+        were_missing = missing(connection)
         install(connection)
+        if were_missing:
+            bump_everything(connection)

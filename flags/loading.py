@@ -192,8 +192,6 @@ def parse_rules(text: str | None) -> list[FlagRules]:
         of_flag.add(_once(of_flag, _text(required, f"requirement of {key}"), f"{key}: the requirement"))
     rules: dict[str, FlagRules] = {}
     for key, default, killswitch, killed, archived, grant, rank, plan, self_service, internal, category in flags:
-        if plan is not None and rank is None:
-            raise Malformed(f"{key} asks for the unknown plan {plan!r}")
         rules[_once(rules, _text(key, "a key"), "the key")] = FlagRules(
             key=key,
             default_enabled=_flag(default, f"default of {key}"),
@@ -201,7 +199,7 @@ def parse_rules(text: str | None) -> list[FlagRules]:
             killed=_flag(killed, f"killed of {key}"),
             archived=_flag(archived, f"archived of {key}"),
             needs_grant=_flag(grant, f"needs_grant of {key}"),
-            minimum_plan=None if rank is None else _number(rank, f"rank of the plan of {key}"),
+            minimum_plan=None if plan is None else _number(rank, f"rank of {plan!r}, the plan of {key},"),
             is_self_service=_flag(self_service, f"self-service of {key}"),
             is_internal=_flag(internal, f"internal of {key}"),
             category=_text(category, f"category of {key}"),

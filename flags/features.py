@@ -99,7 +99,7 @@ class Features(dict[str, bool]):
     def resolution(self) -> Resolution:
         """Resolve the asker, once. One query when nothing has changed since this process last looked."""
         resolution = self._resolution
-        if resolution is None or (resolution.pending and resolution.pending != snapshots.uncommitted()):
+        if resolution is None or (resolution.pending and not all(change.stands for change in resolution.pending)):
             resolution = self._resolution = _resolve(self._ask)
         return resolution
 

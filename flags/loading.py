@@ -4,8 +4,6 @@ The statement carries the version rows it was read at. What comes back is checke
 a duplicate, a blank or a wrong type anywhere raises `Malformed`, and the last good state goes on.
 """
 
-# ruff: noqa: S608 - SQL is put together here from constants only.
-
 import json
 from collections.abc import Callable, Container
 from dataclasses import dataclass

@@ -71,6 +71,11 @@ class Uncommitted:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
 
+    @property
+    def stands(self) -> bool:
+        """Whether the transaction still goes on and has not taken the change back."""
+        return any(entry[1] is self for entry in self._connection.run_on_commit)
+
     def __call__(self) -> None:
         scopes = _touched.pop(self._connection, None)
         if scopes:

@@ -61,7 +61,9 @@ own as (
 needs (key, required) as (
   select flag_id, requires_id from flags_requirement
   union
+  -- An archived flag requires nothing: it gives its last default.
   select needs.key, r.requires_id from needs join flags_requirement r on r.flag_id = needs.required
+  join flags_flag f on f.key = r.flag_id and f.archived_at is null
 ),
 blocked as (
   select distinct needs.key from needs left join own on own.key = needs.required

@@ -7,8 +7,6 @@ after a rollback or the restore of a backup. Everything here can be run again at
 migrate: SQLite drops the triggers of a table that a migration rebuilds.
 """
 
-# ruff: noqa: S608 - SQL is put together here from constants only.
-
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 

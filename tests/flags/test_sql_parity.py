@@ -243,3 +243,15 @@ def test_the_bucket_is_the_same(company):
     with connection.cursor() as cursor:
         cursor.execute("select k, flags_bucket(k, %s) from unnest(%s::text[]) k", [company.pk, keys])
         assert dict(cursor.fetchall()) == {key: bucket(key, str(company.pk)) for key in keys}
+
+
+def test_an_archived_flag_requires_nothing_in_either(company, person):
+    off, archived = (
+        Flag(key="off_flag", name="Off"),
+        Flag(key="old", name="Old", default_enabled=True, archived_at=PAST),
+    )
+    Flag.objects.bulk_create([off, archived, Flag(key="child", name="Child", default_enabled=True)])
+    Requirement.objects.create(flag_id="old", requires_id="off_flag")
+    Requirement.objects.create(flag_id="child", requires_id="old")
+    assert by_sql(company, person, False, NOW)["child"] == (True, "default")
+    assert not differences(company, person)

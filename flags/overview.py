@@ -83,13 +83,15 @@ def flag_rows(flags: Iterable[Flag]) -> list[FlagRow]:
     return [FlagRow(flag, states[flag.key], *counts.get(flag.key, (0, 0))) for flag in found]
 
 
-def find_flags(*, q: str = "", category: str = "", state: str = "", viewer: User | None = None) -> QuerySet[Flag]:
+def find_flags(
+    *, q: str = "", category: str = "", state: str = "", viewer: User | None = None, internal: bool = False
+) -> QuerySet[Flag]:
     """Return the flags that match: text in name, key or description; a category; a state.
 
     States: on, off (the global default), killed, overridden, internal, grant, self_service, archived. Flags the viewer
-    may not see are never among them, and archived ones only where asked for.
+    may not see are never among them, unless Headgate itself asks (`internal`), and archived ones only where asked for.
     """
-    flags = Flag.objects.visible_to(viewer)
+    flags = Flag.objects.all() if internal else Flag.objects.visible_to(viewer)
     flags = flags.exclude(archived_at=None) if state == "archived" else flags.live()
     if q:
         flags = flags.filter(Q(name__icontains=q) | Q(key__icontains=q) | Q(description__icontains=q))

@@ -30,6 +30,8 @@ from tenants.models import ApiToken, Company, CompanySettings, Membership, Plan,
 WRITE = "tenants:write"
 EDITABLE = ("name", "channel", "plan", "is_active")
 SETTINGS = ("default_currency", "brand_colour", "time_zone")
+# What follows /companies/ in addresses of our own, and so can name no company.
+RESERVED_SLUGS = ("new",)
 
 
 def _company(company: Company) -> Company:
@@ -78,9 +80,14 @@ def create_company(
     reason: str = "",
     batch: uuid.UUID | None = None,
 ) -> Company:
-    """Make a company, with settings of its own. Raises ChangeRefused for a slug that is taken."""
+    """Make a company, with settings of its own.
+
+    Raises ChangeRefused for a slug that is taken, Invalid for a bad one.
+    """
     authorise(actor, WRITE)
     reason = clean_reason(reason)
+    if slug in RESERVED_SLUGS:
+        raise Invalid(f"{slug!r} is a word of ours. Choose another slug.", errors={"slug": ["This word is ours."]})
     with writing("create a company"):
         if Company.objects.filter(slug=slug).exists():
             raise ChangeRefused(
@@ -116,6 +123,33 @@ def edit_company(
             verb = "move_company" if moved else "edit_company"
             record(verb, actor=actor, company=company, before=before, after=after, reason=reason)
     return company
+
+
+def view_as(company: Company, *, actor: Actor) -> None:
+    """Note that a super admin begins to look through a company's eyes. The door keeps whose, for as long as it lasts.
+
+    Raises ChangeRefused for an inactive company, through whose eyes there is nothing to see.
+    """
+    _authorise_eyes(actor)
+    if not company.is_active:
+        raise ChangeRefused(
+            f"{company.name} is not active, so its people see nothing. Activate it first.", code="COMPANY_INACTIVE"
+        )
+    with writing("view as a company"):
+        record("view_as", actor=actor, company=company, before={"viewing": False}, after={"viewing": True})
+
+
+def stop_viewing_as(company: Company, *, actor: Actor) -> None:
+    """Note that a super admin is themselves again."""
+    _authorise_eyes(actor)
+    with writing("stop viewing as a company"):
+        record("view_as", actor=actor, company=company, before={"viewing": True}, after={"viewing": False})
+
+
+def _authorise_eyes(actor: Actor) -> None:
+    if not isinstance(actor, User):
+        raise NotAllowed("Only a person can look through a company's eyes.")
+    authorise(actor, WRITE)
 
 
 def edit_settings(company: Company, *, actor: Actor, **fields: Any) -> CompanySettings:

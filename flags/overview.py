@@ -1,17 +1,17 @@
 """Flags as people look at them: read models for lists and pages, with the same answers that code gets."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from flags import snapshots
-from flags.evaluation import Decision, evaluate_for_company
+from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
 from flags.models import ChannelDefault, Flag, OptIn, Override
-from tenants.models import Company, ReleaseChannel, User
+from tenants.models import Company, Plan, ReleaseChannel, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class FlagRow:
 
 @dataclass(frozen=True, slots=True)
 class FeatureRow:
-    """One flag as one company has it: global, channel, override, the company's own choice, and what comes of it."""
+    """One flag as one company has it: global, channel, plan, override, its own choice, and what comes of it."""
 
     flag: Flag
     channel: ChannelState
@@ -49,6 +49,37 @@ class FeatureRow:
     decision: Decision
     inherited: Decision
     """What the company would get without its override."""
+    at: datetime
+    plan: Plan | None = None
+    """The least plan that includes the flag; None where any does."""
+    has_plan: bool = True
+    unmet: str = ""
+    """The name of the flag it requires that is off, if one is."""
+
+    @property
+    def override_speaks(self) -> bool:
+        """Whether there is an override that is neither paused nor over."""
+        return self.override is not None and _speaks(self.override.paused, self.override.expires_at, self.at)
+
+    @property
+    def override_is_over(self) -> bool:
+        """Whether there is an override whose time is up."""
+        expires_at = self.override.expires_at if self.override is not None else None
+        return expires_at is not None and expires_at <= self.at
+
+    @property
+    def differs(self) -> bool:
+        """Whether the company has another answer than the global default."""
+        return self.decision.enabled != self.flag.default_enabled
+
+    @property
+    def is_redundant(self) -> bool:
+        """Whether the override says what the company would get anyway."""
+        return self.override is not None and self.override_speaks and self.override.enabled == self.inherited.enabled
+
+
+EXPIRING_WITHIN = timedelta(days=14)
+"""How long before its end an override counts as expiring."""
 
 
 def override_counts(keys: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -120,25 +151,30 @@ def feature_rows(
     """Return every flag as this company has it, grants aside; internal ones only where `internal`.
 
     Evaluated past every cache a page might keep, by the same evaluation that code is answered by. An inactive company
-    is answered like no company.
+    is answered like no company. The same number of queries, whatever the number of flags.
     """
     at = at or timezone.now()
-    found = list(flags if flags is not None else Flag.objects.live())
-    found = [flag for flag in found if internal or not flag.is_internal]
-    answers = snapshots.resolve(company.pk, at)
-    rules = (answers.rules if answers is not None else snapshots.resolve_rules(at)).flags
-    facts = None if answers is None else answers.facts
-    bare = None if facts is None else facts_without_overrides(company.pk, at)
-    overrides = {row.flag_id: row for row in Override.objects.filter(company=company).select_related("created_by")}
-    opt_ins = {row.flag_id: row for row in OptIn.objects.filter(company=company)}
+    found = [flag for flag in (flags if flags is not None else Flag.objects.live()) if internal or not flag.is_internal]
+    keys = [flag.key for flag in found]
+    rules, facts = _rules_and_facts(company, at)
+    inherited = _Inherited(rules, facts, at)
+    overrides = {
+        row.flag_id: row
+        for row in Override.objects.filter(company=company, flag__in=keys).order_by().select_related("created_by")
+    }
+    opt_ins = {row.flag_id: row for row in OptIn.objects.filter(company=company, flag__in=keys)}
     states = {
         row.flag_id: _channel_state(company.channel, row)
-        for row in ChannelDefault.objects.filter(channel=company.channel_id)
+        for row in ChannelDefault.objects.filter(channel=company.channel_id, flag__in=keys)
     }
     silent = _channel_state(company.channel, None)
+    plans = {plan.slug: plan for plan in Plan.objects.all()}
+    unmet = {flag.key: _unmet(rules, flag.key, facts, at) for flag in found}
+    wanted = {key for key in unmet.values() if key}
+    names = dict(Flag.objects.filter(key__in=wanted).values_list("key", "name")) if wanted else {}
     rows = []
     for flag in found:
-        own = bare if bare is None else bare[flag.key]
+        plan = plans[flag.minimum_plan_id] if flag.minimum_plan_id else None
         rows.append(
             FeatureRow(
                 flag=flag,
@@ -146,30 +182,82 @@ def feature_rows(
                 override=overrides.get(flag.key),
                 opt_in=opt_ins.get(flag.key),
                 decision=evaluate_for_company(rules, flag.key, facts, at),
-                inherited=evaluate_for_company(rules, flag.key, facts, at) if own is None else own,
+                inherited=inherited[flag.key],
+                at=at,
+                plan=plan,
+                has_plan=plan is None or plans[company.plan_id].rank >= plan.rank,
+                unmet=names.get(unmet[flag.key], unmet[flag.key]),
             )
         )
     return rows
 
 
-class _Inherited(dict[str, Decision]):
-    """What a company would get for each flag if it had no override of that flag, worked out when asked."""
+def feature_states(company: Company, *, internal: bool, at: datetime | None = None) -> dict[str, set[str]]:
+    """Return the keys of a company's features by what is notable about them. Four queries, whatever their number.
 
-    def __init__(self, company_id: UUID, at: datetime) -> None:
-        super().__init__()
-        answers = snapshots.resolve(company_id, at)
-        assert answers is not None
-        self.rules, self.facts, self.at = answers.rules.flags, answers.facts, at
-
-    def __missing__(self, key: str) -> Decision:
-        facts = self.facts
-        if key in facts.overrides:
-            own = {name: override for name, override in facts.overrides.items() if name != key}
-            facts = type(facts)(facts.id, facts.channel, facts.plan, own, facts.opt_ins, facts.grants)
-        decision = self[key] = evaluate_for_company(self.rules, key, facts, self.at)
-        return decision
+    States: on, off, differs (from the global default), overridden, expiring (within two weeks, or over already),
+    redundant (the override says what is inherited anyway).
+    """
+    at = at or timezone.now()
+    live = Flag.objects.live() if internal else Flag.objects.live().filter(is_internal=False)
+    defaults = dict(live.order_by().values_list("key", "default_enabled"))
+    answers = snapshots.resolve(company.pk, at)
+    enabled = {key: answers is not None and answers.company.get(key, False) for key in defaults}
+    rules, facts = (answers.rules.flags, answers.facts) if answers is not None else ({}, None)
+    inherited = _Inherited(rules, facts, at)
+    own = Override.objects.filter(company=company).order_by().values_list("flag_id", "enabled", "expires_at", "paused")
+    overrides = {key: rest for key, *rest in own if key in defaults}
+    return {
+        "on": {key for key, is_on in enabled.items() if is_on},
+        "off": {key for key, is_on in enabled.items() if not is_on},
+        "differs": {key for key, is_on in enabled.items() if is_on != defaults[key]},
+        "overridden": set(overrides),
+        "expiring": {key for key, (_, end, _) in overrides.items() if end is not None and end <= at + EXPIRING_WITHIN},
+        "redundant": {
+            key
+            for key, (value, end, paused) in overrides.items()
+            if facts is not None and _speaks(paused, end, at) and inherited[key].enabled == value
+        },
+    }
 
 
 def facts_without_overrides(company_id: UUID, at: datetime) -> Mapping[str, Decision]:
     """Return a mapping from key to what the company inherits: its answer without its own override of that flag."""
-    return _Inherited(company_id, at)
+    answers = snapshots.resolve(company_id, at)
+    assert answers is not None
+    return _Inherited(answers.rules.flags, answers.facts, at)
+
+
+class _Inherited(dict[str, Decision]):
+    """What a company would get for each flag if it had no override of that flag, worked out when asked."""
+
+    def __init__(self, rules: Ruleset, facts: CompanyFacts | None, at: datetime) -> None:
+        super().__init__()
+        self.rules, self.facts, self.at = rules, facts, at
+
+    def __missing__(self, key: str) -> Decision:
+        facts = self.facts
+        if facts is not None and key in facts.overrides:
+            facts = replace(facts, overrides={name: own for name, own in facts.overrides.items() if name != key})
+        decision = self[key] = evaluate_for_company(self.rules, key, facts, self.at)
+        return decision
+
+
+def _rules_and_facts(company: Company, at: datetime) -> tuple[Ruleset, CompanyFacts | None]:
+    answers = snapshots.resolve(company.pk, at)
+    if answers is None:
+        return snapshots.resolve_rules(at).flags, None
+    return answers.rules.flags, answers.facts
+
+
+def _unmet(rules: Ruleset, key: str, facts: CompanyFacts | None, at: datetime) -> str:
+    """Return the first flag that this one requires, and the company lacks; those it names itself come first."""
+    if facts is None or key not in rules or not rules[key].requires:
+        return ""
+    named = rules[key].requires
+    needed = [*named, *sorted(required_by(rules, key).difference(named))]
+    return next((name for name in needed if not evaluate_for_company(rules, name, facts, at).enabled), "")
+
+
+def _speaks(paused: bool, expires_at: datetime | None, at: datetime) -> bool:
+    return OverrideFact(True, expires_at, paused).speaks(at)

@@ -111,7 +111,7 @@ def _facts(company: Company) -> CompanyFacts:
     choices = OptIn.objects.filter(company=company)
     return CompanyFacts(
         str(company.pk),
-        company.channel_id,
+        str(company.channel_id),
         company.plan.rank,
         {
             key: OverrideFact(enabled, expires_at, paused)

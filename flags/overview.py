@@ -59,7 +59,7 @@ class FeatureRow:
     @property
     def override_speaks(self) -> bool:
         """Whether there is an override that is neither paused nor over."""
-        return self.override is not None and _speaks(self.override.paused, self.override.expires_at, self.at)
+        return self.override is not None and _fact(self.override).speaks(self.at)
 
     @property
     def override_is_over(self) -> bool:
@@ -185,7 +185,7 @@ def feature_rows(
                 inherited=inherited[flag.key],
                 at=at,
                 plan=plan,
-                has_plan=plan is None or plans[company.plan_id].rank >= plan.rank,
+                has_plan=plan is None or plans[str(company.plan_id)].rank >= plan.rank,
                 unmet=names.get(unmet[flag.key], unmet[flag.key]),
             )
         )
@@ -206,17 +206,21 @@ def feature_states(company: Company, *, internal: bool, at: datetime | None = No
     rules, facts = (answers.rules.flags, answers.facts) if answers is not None else ({}, None)
     inherited = _Inherited(rules, facts, at)
     own = Override.objects.filter(company=company).order_by().values_list("flag_id", "enabled", "expires_at", "paused")
-    overrides = {key: rest for key, *rest in own if key in defaults}
+    overrides = {key: OverrideFact(value, end, paused) for key, value, end, paused in own if key in defaults}
     return {
         "on": {key for key, is_on in enabled.items() if is_on},
         "off": {key for key, is_on in enabled.items() if not is_on},
         "differs": {key for key, is_on in enabled.items() if is_on != defaults[key]},
         "overridden": set(overrides),
-        "expiring": {key for key, (_, end, _) in overrides.items() if end is not None and end <= at + EXPIRING_WITHIN},
+        "expiring": {
+            key
+            for key, override in overrides.items()
+            if override.expires_at is not None and override.expires_at <= at + EXPIRING_WITHIN
+        },
         "redundant": {
             key
-            for key, (value, end, paused) in overrides.items()
-            if facts is not None and _speaks(paused, end, at) and inherited[key].enabled == value
+            for key, override in overrides.items()
+            if facts is not None and override.speaks(at) and inherited[key].enabled == override.enabled
         },
     }
 
@@ -259,5 +263,5 @@ def _unmet(rules: Ruleset, key: str, facts: CompanyFacts | None, at: datetime) -
     return next((name for name in needed if not evaluate_for_company(rules, name, facts, at).enabled), "")
 
 
-def _speaks(paused: bool, expires_at: datetime | None, at: datetime) -> bool:
-    return OverrideFact(True, expires_at, paused).speaks(at)
+def _fact(override: Override) -> OverrideFact:
+    return OverrideFact(override.enabled, override.expires_at, override.paused)

@@ -16,7 +16,7 @@ from tenants.rls import Binding
 UNTOUCHED = ("/healthz", "/readyz", "/metrics", "/static/")
 # Here people become somebody else. What is written (a failure counted, a chain of tokens ended) must outlive a refusal,
 # so no transaction spans the request.
-DOORSTEP = ("/login/", "/logout/", "/api/auth/")
+DOORSTEP = ("/login/", "/logout/", "/invitation/", "/api/auth/")
 DOORS = (("/api/", "api"), ("/ofrep/", "api"), ("/super-admin/", "console"))
 
 

@@ -3,6 +3,7 @@
 from django import forms
 from django.contrib.auth import login as start_session
 from django.contrib.auth import logout as end_session
+from django.contrib.auth import password_validation
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
@@ -12,7 +13,9 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from tenants import invitations
 from tenants.access import READERS, person_required
+from tenants.models import User
 from tenants.rls import acting_as_system
 from tenants.signin import SignInRefused, attempt
 
@@ -22,6 +25,64 @@ class SignInForm(forms.Form):
 
     username = forms.CharField(max_length=254)
     password = forms.CharField(max_length=1024, strip=False)
+
+
+class InvitationForm(forms.Form):
+    """What somebody new says of themselves: what to call them, and their first password, twice."""
+
+    name = forms.CharField(
+        label="Your name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    password = forms.CharField(
+        label="Password",
+        max_length=1024,
+        strip=False,
+        help_text="At least 10 characters; a few words are easier to keep than one with tricks.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    repeated = forms.CharField(
+        label="The password once more",
+        max_length=1024,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args, user: User, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        """Refuse what the installation's password rules refuse."""
+        password_validation.validate_password(self.cleaned_data["password"], self.user)
+        return self.cleaned_data["password"]
+
+    def clean_repeated(self) -> str:
+        """Refuse two passwords that differ."""
+        password = self.cleaned_data.get("password")
+        if password is not None and password != self.cleaned_data["repeated"]:
+            raise forms.ValidationError("This is not the password you typed above.")
+        return self.cleaned_data["repeated"]
+
+
+@never_cache
+@csrf_protect
+@sensitive_post_parameters("password", "repeated")
+@require_http_methods(["GET", "HEAD", "POST"])
+def invitation(request: HttpRequest, uid: str, token: str) -> HttpResponse:
+    """Let whoever was invited set their first password, and come in. A link that is no longer good says so."""
+    with acting_as_system("look at an invitation"):
+        user = invitations.invited(uid, token)
+        if user is None:
+            return render(request, "registration/invitation_over.html", status=410)
+        form = InvitationForm(
+            request.POST if request.method == "POST" else None, user=user, initial={"name": user.name}
+        )
+        if form.is_valid():
+            invitations.accept(user, form.cleaned_data["password"], form.cleaned_data["name"])
+            start_session(request, user)
+            return _go(request, reverse("home"))
+    context = {"form": form, "invited": user}
+    return render(request, "registration/invitation.html", context, status=422 if form.errors else 200)
 
 
 @never_cache

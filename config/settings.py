@@ -211,8 +211,11 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="headg
 
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="600/min")
 REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["flags.api.authentication.PrincipalAuthentication"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["flags.api.parsing.StrictJsonParser"],
+    "EXCEPTION_HANDLER": "flags.api.errors.handle",
+    "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -191,7 +191,7 @@ def _path(edges: Mapping[str, Sequence[str]], starts: set[str], goal: str) -> li
     return []
 
 
-def delete_flag(key: str, *, actor: Actor, reason: str = "") -> None:
+def delete_flag(key: str, *, actor: Actor, reason: str = "", version: int | None = None) -> None:
     """Delete a flag with its answers and grants. Its key is never free again.
 
     Raises ChangeRefused, naming the dependents, if others require it.
@@ -208,6 +208,7 @@ def delete_flag(key: str, *, actor: Actor, reason: str = "") -> None:
                 dependents=dependents,
             )
         before = _state(flag, list(flag.requires.values_list("key", flat=True)))
+        check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours="deleted")
         record("delete_flag", actor=actor, flag=flag, before=before, after={}, reason=reason)
         flag.delete()
 
@@ -311,7 +312,9 @@ def set_channel(
     return row
 
 
-def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "") -> None:
+def remove_channel(
+    key: str, channel: str, *, actor: Actor, reason: str = "", version: int | None = None
+) -> None:
     """Take a channel's answer away; its companies fall back to the default. Silent where there is none."""
     authorise(actor, WRITE_FLAGS)
     reason = clean_reason(reason)
@@ -320,6 +323,7 @@ def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "") ->
         row = ChannelDefault.objects.filter(flag=flag, channel=channel).first()
         if row is not None:
             before = {"channel": channel, "enabled": row.enabled, "percentage": row.percentage}
+            check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours="removed")
             row.delete()
             _save(flag)
             record("remove_channel", actor=actor, flag=flag, before=before, after={}, reason=reason)

@@ -1,0 +1,208 @@
+"""What every API view shares: who may call it, what it reads, and the company it is about."""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from flags.api.fields import Input
+from flags.exceptions import Invalid, Missing, NotAllowed
+from flags.models import KEY_PATTERN, Flag
+from tenants.models import ApiToken, Company
+from tenants.principal import Principal
+
+SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+READ_FLAGS = "flags:read"
+WRITE_FLAGS = "flags:write"
+WRITE_TENANTS = "tenants:write"
+READ_AUDIT = "audit:read"
+EVALUATE = "evaluate"
+
+AnInput = TypeVar("AnInput", bound=Input)
+
+
+class NoQuery(Input):
+    """A call without parameters."""
+
+
+class AnyAccept(DefaultContentNegotiation):
+    """Answer in the first renderer's type whatever is accepted, for calls whose clients accept anything."""
+
+    def select_renderer(
+        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class ApiView(APIView):
+    """A view for anybody we know. Refuses unknown query parameters, so that no misspelt filter is silently ignored."""
+
+    renderer_classes = [JSONRenderer]
+    queries: ClassVar[Mapping[str, type[Input]]] = {}
+    for_strangers = False
+
+    @property
+    def principal(self) -> Principal:
+        """Who calls."""
+        return self.request._request.principal  # type: ignore[attr-defined]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.principal.is_anonymous and not self.for_strangers:
+            raise NotAuthenticated
+        self.allow()
+
+    def allow(self) -> None:
+        """Raise NotAllowed for a caller this view is not for."""
+
+    def body(self, kind: type[AnInput]) -> dict[str, Any]:
+        """Return the valid body. Raises ValidationError with the bad fields."""
+        return validated(kind, self.request.data)
+
+    @cached_property
+    def query(self) -> dict[str, Any]:
+        """The valid query string, by the class that `queries` names for this method."""
+        kind = self.queries.get(self.request.method or "", NoQuery)
+        return validated(kind, self.request.query_params.dict())
+
+
+def validated(kind: type[AnInput], data: Any) -> dict[str, Any]:
+    """Return data as a valid input. Raises ValidationError."""
+    found = kind(data=data)
+    found.is_valid(raise_exception=True)
+    return dict(found.validated_data)
+
+
+class AdminView(ApiView):
+    """A view for super admins, as such, and for server keys with one of the scopes that `scopes` names by method.
+
+    A key that is bound to a company gets in only by the methods of `for_bound_keys`, which must be about one company.
+    """
+
+    scopes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    for_bound_keys: ClassVar[tuple[str, ...]] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        _ = self.query  # A misspelt parameter must not do half of what was meant.
+
+    def allow(self) -> None:
+        principal = self.principal
+        if principal.viewing_as is not None:
+            raise NotAllowed("You are viewing as a company. Stop viewing to work as a super admin.")
+        if principal.is_super_admin:
+            return
+        token = principal.token
+        if token is None:
+            raise NotAllowed("Only a super admin may do this. Ask one of yours.")
+        wanted = self.scopes.get("GET" if self.request.method == "HEAD" else self.request.method or "", ())
+        if token.kind != ApiToken.Kind.SERVER or not set(wanted) & set(token.scopes):
+            if not wanted:
+                raise NotAllowed("No token may do this. A super admin can.")
+            raise NotAllowed(
+                f"This token lacks the scope {' or '.join(wanted)}. Use one that has it.", code="SCOPE_MISSING"
+            )
+        if token.company_id is not None and self.request.method not in self.for_bound_keys:
+            raise foreign_company()
+
+    @property
+    def sees_internal(self) -> bool:
+        """Whether this caller may see that internal flags exist: who is bound to one company may not."""
+        token = self.principal.token
+        return token is None or token.company_id is None
+
+    def flag(self, key: str) -> Flag:
+        """Return a flag. Raises Missing, in the same words, for what is unknown and for what is hidden."""
+        flags = Flag.objects.all() if self.sees_internal else Flag.objects.filter(is_internal=False)
+        found = flags.filter(key=key).first() if re.fullmatch(KEY_PATTERN, key) else None
+        if found is None:
+            raise no_flag(key)
+        return found
+
+
+class CompanyView(AdminView):
+    """An admin view about one company, named in its address by UUID or slug."""
+
+    for_bound_keys = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+    @cached_property
+    def company(self) -> Company:
+        """The company of the address. Raises Missing, the same for what is not there and for what is somebody else's."""
+        return find_company(self.kwargs["tenant"], self.principal)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        _ = self.company
+
+
+def no_flag(key: str) -> Missing:
+    """Return the one answer to a key that is unknown or hidden."""
+    return Missing(f"There is no flag {key[:100]!r}.", code="FLAG_NOT_FOUND")
+
+
+def no_company(name: str) -> Missing:
+    """Return the one answer to a company that is unknown or somebody else's."""
+    return Missing(f"There is no company {name[:100]!r}.", code="COMPANY_NOT_FOUND")
+
+
+def foreign_company() -> NotAllowed:
+    """Return the one answer to a token that names a company it is not bound to, there or not."""
+    return NotAllowed(
+        "This token is bound to a company and may name no other, nor all.", code="TOKEN_COMPANY_MISMATCH"
+    )
+
+
+def lookup(name: str) -> dict[str, Any] | None:
+    """Return how to look a company up by its UUID or slug, or None for what can be neither."""
+    try:
+        return {"pk": UUID(name)} if len(name) in (32, 36) else _by_slug(name)
+    except ValueError:
+        return _by_slug(name)
+
+
+def _by_slug(name: str) -> dict[str, Any] | None:
+    return {"slug": name} if len(name) <= 80 and SLUG.fullmatch(name) else None
+
+
+def is_company(company: Company, name: str) -> bool:
+    """Say whether this is how somebody would name the company."""
+    wanted = lookup(name)
+    return wanted is not None and all(getattr(company, field) == value for field, value in wanted.items())
+
+
+def find_company(name: str, principal: Principal) -> Company:
+    """Return the company so named, inactive ones too. Raises Missing, also for what a bound token may not see."""
+    token = principal.token
+    if token is not None and token.company is not None:
+        if not is_company(token.company, name):
+            raise no_company(name)
+        return token.company
+    wanted = lookup(name)
+    found = Company.objects.filter(**wanted).first() if wanted is not None else None
+    if found is None:
+        raise no_company(name)
+    return found
+
+
+def named_company(name: str, principal: Principal, field: str) -> Company:
+    """Return the company that a body names. A bound token may name only its own (403); unknown ones are Invalid."""
+    token = principal.token
+    if token is not None and token.company is not None and not is_company(token.company, name):
+        raise foreign_company()
+    try:
+        return find_company(name, principal)
+    except Missing as error:
+        raise Invalid(error.detail, code="COMPANY_NOT_FOUND", errors={field: ["No such company."]}) from error
+
+
+def created(data: Any, location: str) -> Response:
+    """Return 201 with the address of what was made."""
+    return Response(data, status=201, headers={"Location": location})

@@ -1,0 +1,173 @@
+"""Every refusal of the API, in the one shape of RFC 9457. Doors raise; this says it. Codes are listed in docs/api.md."""
+
+import logging
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions as rest
+from rest_framework.response import Response
+
+from flags.exceptions import ChangeRefused, FeatureDisabled
+from flags.recording import plain
+from tenants import provenance
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE = "urn:problem-type:headgate:"
+RETRY_SECONDS = 5
+
+Errors = Mapping[str, list[str]]
+
+# What REST framework refuses by itself, in our words. Whatever it invents later is told by its status.
+OWN_WORDS: dict[type[rest.APIException], tuple[str, str]] = {
+    rest.ParseError: ("MALFORMED_BODY", "The body cannot be read. Send one JSON object."),
+    rest.NotAuthenticated: ("NOT_AUTHENTICATED", "Say who you are: send `Authorization: Bearer …`, or sign in."),
+    rest.PermissionDenied: ("NOT_ALLOWED", "You may not do this."),
+    rest.NotFound: ("NOT_FOUND", "There is nothing here."),
+    rest.MethodNotAllowed: ("METHOD_NOT_ALLOWED", "This address does not take that method. See the Allow header."),
+    rest.NotAcceptable: ("NOT_ACCEPTABLE", "This address answers in JSON. Accept application/json."),
+    rest.UnsupportedMediaType: ("UNSUPPORTED_MEDIA_TYPE", "This address does not take that media type."),
+    rest.Throttled: ("RATE_LIMITED", "Too many calls. Wait as long as Retry-After says."),
+}
+
+
+class TooLarge(rest.APIException):
+    """A body beyond what this address takes."""
+
+    status_code = 413
+    default_detail = "The body is too large."
+
+
+def describe(
+    request: HttpRequest,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Errors | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a problem. `errors` maps bad fields to messages; `extra` holds members of its own kind."""
+    problem: dict[str, Any] = {
+        "type": TYPE + code.lower().replace("_", "-"),
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "code": code,
+        "request_id": provenance.request_id.get(),
+    }
+    if errors:
+        problem["errors"] = dict(errors)
+    return {**{name: plain(value) for name, value in (extra or {}).items()}, **problem}
+
+
+def answer(request: HttpRequest, status: int, code: str, detail: str, **more: Any) -> JsonResponse:
+    """Return a problem as a plain Django response, for what goes wrong outside any API view."""
+    return JsonResponse(describe(request, status, code, detail, **more), status=status, content_type=MEDIA_TYPE)
+
+
+def route_not_found(request: HttpRequest, *_args: Any, **_kwargs: Any) -> JsonResponse:
+    """Answer any address under /api/ that is none."""
+    return answer(request, 404, "ROUTE_NOT_FOUND", "The API has no such address. /api/docs/ lists all of them.")
+
+
+def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
+    """Turn what a view raised into a problem. Installed as REST framework's exception handler."""
+    request = context["request"]._request
+    problem, headers = explain(request, exc)
+    return Response(problem, status=problem["status"], headers=headers, content_type=MEDIA_TYPE)
+
+
+def explain(request: HttpRequest, exc: Exception) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the problem and the headers that an exception comes to. What nobody foresaw is logged, and tells nothing."""
+    if isinstance(exc, FeatureDisabled):
+        return _feature_disabled(request, exc), {}
+    if isinstance(exc, ChangeRefused):
+        return describe(request, exc.status, exc.code, exc.detail, errors=exc.errors, extra=exc.extra), {}
+    if isinstance(exc, rest.APIException):
+        return _rest(request, exc)
+    if isinstance(exc, Http404):
+        return describe(request, 404, "NOT_FOUND", "There is nothing here."), {}
+    if isinstance(exc, PermissionDenied):
+        return describe(request, 403, "NOT_ALLOWED", str(exc) or "You may not do this."), {}
+    if isinstance(exc, RequestDataTooBig):
+        return describe(request, 413, "CONTENT_TOO_LARGE", "The body is too large."), {}
+    if isinstance(exc, SuspiciousOperation):
+        return describe(request, 400, "INVALID", "The request cannot be read."), {}
+    if isinstance(exc, OperationalError | InterfaceError):
+        logger.error("database unavailable path=%s", request.path, exc_info=exc)
+        detail = "The database cannot be reached, or is busy. Nothing was written; try again."
+        return describe(request, 503, "UNAVAILABLE", detail), {"Retry-After": str(RETRY_SECONDS)}
+    logger.error("unhandled error path=%s", request.path, exc_info=exc)
+    return describe(request, 500, "INTERNAL_ERROR", "Something broke. Quote the request id to your operator."), {}
+
+
+def _feature_disabled(request: HttpRequest, exc: FeatureDisabled) -> dict[str, Any]:
+    if exc.is_internal:
+        return describe(request, 403, "FEATURE_DISABLED", "This is not switched on here.")
+    detail = f"The feature {exc.key} is off here ({exc.reason}). Ask your administrator to turn it on."
+    return describe(request, 403, exc.code, detail, extra={"flag": exc.key, "reason": exc.reason})
+
+
+def _rest(request: HttpRequest, exc: rest.APIException) -> tuple[dict[str, Any], dict[str, str]]:
+    headers: dict[str, str] = {}
+    if header := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = header
+    if isinstance(exc, rest.ValidationError):
+        errors = flatten(exc.detail)
+        if errors.keys() == {""}:
+            errors = {"body": errors[""]}
+        fields = ", ".join(errors)
+        first = next(iter(errors.values()))[0]
+        index = first_index(exc.detail)
+        extra = {} if index is None else {"index": index}
+        return describe(request, 400, "INVALID", f"Not valid: {fields}. {first}", errors=errors, extra=extra), headers
+    if isinstance(exc, TooLarge):
+        return describe(request, 413, "CONTENT_TOO_LARGE", str(exc.detail)), headers
+    if isinstance(exc, rest.Throttled) and exc.wait is not None:
+        headers["Retry-After"] = str(max(1, ceil(exc.wait)))
+    code, detail = next(
+        (words for kind, words in OWN_WORDS.items() if isinstance(exc, kind)), ("REFUSED", str(exc.detail))
+    )
+    own = getattr(exc, "code", None)
+    if own is not None:
+        return describe(request, exc.status_code, own, str(exc.detail)), headers
+    if isinstance(exc, rest.ParseError) and str(exc.detail) != rest.ParseError.default_detail:
+        detail = str(exc.detail)
+    return describe(request, exc.status_code, code, detail), headers
+
+
+def flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """Return REST framework's nested messages by path: `overrides[3].enabled`."""
+    if isinstance(detail, Mapping):
+        found: dict[str, list[str]] = {}
+        for name, inner in detail.items():
+            if isinstance(name, int):
+                step = f"{path}[{name}]"
+            elif name == "non_field_errors":
+                step = path
+            else:
+                step = f"{path}.{name}" if path else str(name)
+            found.update(flatten(inner, step))
+        return found
+    if isinstance(detail, list | tuple):
+        if any(isinstance(inner, Mapping | list) for inner in detail):
+            return flatten({i: inner for i, inner in enumerate(detail) if inner}, path)
+        return {path: [str(message) for message in detail]}
+    return {path: [str(detail)]}
+
+
+def first_index(detail: Any) -> int | None:
+    """Return the first row of a batch that is wrong, or None where nothing is a row."""
+    if isinstance(detail, Mapping):
+        rows = [name for name in detail if isinstance(name, int)]
+        return min(rows) if rows else next((i for i in map(first_index, detail.values()) if i is not None), None)
+    if isinstance(detail, list):
+        return next((i for i, inner in enumerate(detail) if isinstance(inner, Mapping) and inner), None)
+    return None

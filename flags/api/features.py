@@ -1,0 +1,176 @@
+"""What the caller may use: /api/features. The answers are those that code gets, by the same evaluation."""
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flags.api.base import EVALUATE, ApiView, find_company, foreign_company, is_company, no_flag
+from flags.api.fields import Input, Text
+from flags.api.preconditions import content_tag, is_unchanged
+from flags.evaluation import Step
+from flags.exceptions import NotAllowed
+from flags.features import Asker, Features, check_features
+from tenants.models import Company
+from tenants.principal import Principal
+
+FRESH = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, X-Workspace-Id"}
+MOST_KEYS = 200
+COMPANY_HEADER = "X-Workspace-Id"
+
+
+class ContextQuery(Input):
+    """For whom to answer, for callers who may choose: server keys, and super admins who look through a company's eyes."""
+
+    company = serializers.CharField(required=False, max_length=80)
+    user = serializers.UUIDField(required=False)
+    workspace = serializers.CharField(required=False, max_length=80)
+
+
+class AnswerQuery(ContextQuery):
+    """The same, and whether to explain."""
+
+    explain = serializers.BooleanField(required=False, default=False)
+
+
+class CheckInput(Input):
+    """Several keys at once."""
+
+    keys = serializers.ListField(child=Text(max_length=100), max_length=MOST_KEYS, allow_empty=False)
+
+
+class StepOutput(serializers.Serializer):
+    """One rung of the ladder."""
+
+    number = serializers.IntegerField()
+    rule = serializers.CharField()
+    outcome = serializers.ChoiceField(["passed", "decided", "overruled", "not_reached"])
+    would = serializers.BooleanField(allow_null=True)
+    reason = serializers.CharField(allow_null=True)
+
+
+class AnswerOutput(serializers.Serializer):
+    """One answer with its reason; the ladder where it was asked for."""
+
+    key = serializers.CharField()
+    enabled = serializers.BooleanField()
+    reason = serializers.CharField()
+    ladder = StepOutput(many=True, required=False)
+
+
+class EvaluationView(ApiView):
+    """A view that evaluates, for the caller or for whom the caller may speak."""
+
+    queries = {"GET": ContextQuery, "POST": ContextQuery}
+
+    def allow(self) -> None:
+        token = self.principal.token
+        if token is not None and EVALUATE not in token.scopes:
+            raise NotAllowed(f"This token lacks the scope {EVALUATE}. Use one that has it.", code="SCOPE_MISSING")
+
+    @property
+    def sees_internal(self) -> bool:
+        """Internal flags are shown to super admins only, and to them not while they look as somebody else."""
+        return self.principal.is_super_admin
+
+    def features(self) -> Features:
+        """Return the answers for whom this call is about. Raises NotAllowed for a company that is not the caller's."""
+        name = self.query.get("company") or self.request.headers.get(COMPANY_HEADER, "").strip() or None
+        user_id = self.query.get("user")
+        principal = self.principal
+        may_choose = principal.is_super_admin or (principal.token is not None and principal.token.kind == "server")
+        if user_id is not None and not may_choose:
+            raise NotAllowed("You may ask for yourself only. Leave `user` out.")
+        if name is None and user_id is None:
+            return self.request._request.features  # type: ignore[attr-defined]
+        return about(principal, self.company(name), user_id)
+
+    def answer(self, response: HttpResponse, features: Features) -> HttpResponse:
+        """Do for answers about others what FeaturesMiddleware does for the caller's own: say stale, count use."""
+        if features is not self.request._request.features:  # type: ignore[attr-defined]
+            if features.stale:
+                response["X-Flags-Stale"] = "true"
+            features.count_usage()
+        return response
+
+    def company(self, name: str | None) -> Company | None:
+        """Return the company so named, if the caller may speak for it; without a name, the caller's own."""
+        principal = self.principal
+        if name is None:
+            return principal.company
+        if principal.token is not None and principal.token.company is not None:
+            if not is_company(principal.token.company, name):
+                raise foreign_company()
+            return principal.company
+        if principal.is_super_admin or principal.token is not None:
+            return find_company(name, principal)
+        if principal.company is None or not is_company(principal.company, name):
+            raise NotAllowed("You are no member of that company.", code="NOT_A_MEMBER")
+        return principal.company
+
+
+def about(principal: Principal, company: Company | None, user_id: UUID | None) -> Features:
+    """Return what somebody in a company may use, asked by another. Nobody is a super admin by being asked about."""
+    own = principal.user.pk if principal.user is not None and not principal.is_super_admin else None
+    asker = Asker(None if company is None else company.pk, str(user_id or own or "") or None)
+    return Features(lambda: asker)
+
+
+def ladder(steps: list[Step]) -> list[dict]:
+    """Return an explanation as the API shows it."""
+    return [
+        {
+            "number": step.number,
+            "rule": step.rule,
+            "outcome": str(step.outcome),
+            "would": step.would,
+            "reason": None if step.reason is None else str(step.reason),
+        }
+        for step in steps
+    ]
+
+
+class FeaturesView(EvaluationView):
+    """Every feature of the caller as one flat object (seed 003)."""
+
+    def get(self, request: Request) -> HttpResponse:
+        features = self.features()
+        content = JSONRenderer().render(features.listing(internal=self.sees_internal))
+        tag = content_tag(content)
+        headers = {**FRESH, "ETag": tag}
+        if is_unchanged(request, tag):
+            return self.answer(HttpResponse(status=304, headers=headers), features)
+        return self.answer(HttpResponse(content, content_type="application/json", headers=headers), features)
+
+
+class FeatureView(EvaluationView):
+    """One feature of the caller, with the reason; for super admins also the way to it."""
+
+    queries = {"GET": AnswerQuery}
+
+    def get(self, request: Request, key: str) -> HttpResponse:
+        features = self.features()
+        if features.is_internal(key) and not (self.sees_internal and key in features):
+            raise no_flag(key)
+        decision = features.decide(key)
+        answer = {"key": key, "enabled": decision.enabled, "reason": str(decision.reason)}
+        if self.query["explain"]:
+            if not self.principal.is_super_admin:
+                raise NotAllowed("Only a super admin may see how an answer came about. Leave `explain` out.")
+            answer["ladder"] = ladder(features.explain(key)[1])
+        return self.answer(Response(answer, headers=FRESH), features)
+
+
+class CheckView(EvaluationView):
+    """Several features at once; a key that no flag has, or that is hidden, is false (seed 002)."""
+
+    def post(self, request: Request) -> HttpResponse:
+        keys = self.body(CheckInput)["keys"]
+        features = self.features()
+        answers = check_features(keys, features)
+        if not self.sees_internal:
+            answers = {key: on and not features.is_internal(key) for key, on in answers.items()}
+        return self.answer(Response(answers, headers=FRESH), features)

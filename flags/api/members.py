@@ -1,0 +1,157 @@
+"""A company's people, and what single ones of them were granted."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.utils.dateparse import parse_datetime
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flags import changes, companies
+from flags.api.base import WRITE_TENANTS, CompanyView
+from flags.api.fields import Bool, CursorQuery, Input, Moment, Reason, Text
+from flags.api.overrides import RemovalInput
+from flags.api.paging import Keyset
+from flags.exceptions import Missing
+from flags.models import Grant
+from tenants.models import Membership, User
+
+
+class MemberInput(Input):
+    """Who, in which role."""
+
+    email = Text(max_length=254)
+    role = Text(max_length=20)
+    name = Text(required=False, allow_blank=True, default="", max_length=120)
+    reason = Reason()
+
+
+class ReasonQuery(Input):
+    """Why, for calls without a body."""
+
+    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+
+
+class GrantInput(Input):
+    """A permission, or with `enabled` false a denial."""
+
+    enabled = Bool(required=False, default=True)
+    reason = Reason()
+    expires_at = Moment(required=False, allow_null=True, default=None)
+
+
+class PersonOutput(serializers.Serializer):
+    """A person."""
+
+    id = serializers.UUIDField()
+    email = serializers.EmailField()
+    name = serializers.CharField()
+
+
+class MemberOutput(serializers.Serializer):
+    """A person's place in a company."""
+
+    user = PersonOutput()
+    role = serializers.CharField()
+    is_home = serializers.BooleanField()
+
+
+class GrantOutput(serializers.Serializer):
+    """What one person may, or may not, use of what the company has."""
+
+    key = serializers.CharField(source="flag_id")
+    user = PersonOutput()
+    enabled = serializers.BooleanField()
+    reason = serializers.CharField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+def moment(text: str) -> datetime:
+    """Read a moment back from a cursor. Raises ValueError."""
+    found = parse_datetime(text)
+    if found is None or found.tzinfo is None:
+        raise ValueError
+    return found
+
+
+class PeopleView(CompanyView):
+    """A view about a person of the company in its address."""
+
+    def person(self, user: UUID) -> User:
+        """Return a person of this company. Raises Missing for everybody else, there or not."""
+        row = self.rows().filter(user=user).first()
+        if row is None:
+            raise Missing(f"{self.company.name} has no such member.", code="MEMBER_NOT_FOUND")
+        return row.user
+
+    def rows(self):
+        """The company's people. A password's digest is nothing to read, and company keys may not."""
+        rows = Membership.objects.filter(company=self.company).select_related("user")
+        return rows.defer("user__password")
+
+
+class MembersView(PeopleView):
+    """The people of a company. POST adds one, or changes the role of one who is there."""
+
+    scopes = {"GET": (WRITE_TENANTS,), "POST": (WRITE_TENANTS,)}
+    queries = {"GET": CursorQuery}
+    pages = Keyset({"created_at": moment, "id": UUID})
+
+    def get(self, request: Request, tenant: str) -> Response:
+        build = lambda found: MemberOutput(found, many=True).data  # noqa: E731
+        return Response(self.pages.page(request, self.rows(), self.query, build))
+
+    def post(self, request: Request, tenant: str) -> Response:
+        body = self.body(MemberInput)
+        email = body["email"].strip().lower()
+        is_new = not Membership.objects.filter(company=self.company, user__email=email).exists()
+        membership = companies.add_member(self.company, actor=self.principal.actor, **body)
+        return Response(MemberOutput(membership).data, status=201 if is_new else 200)
+
+
+class MemberView(PeopleView):
+    """One person of a company."""
+
+    scopes = {"GET": (WRITE_TENANTS,), "DELETE": (WRITE_TENANTS,)}
+    queries = {"DELETE": ReasonQuery}
+
+    def get(self, request: Request, tenant: str, user: UUID) -> Response:
+        self.person(user)
+        return Response(MemberOutput(self.rows().get(user=user)).data)
+
+    def delete(self, request: Request, tenant: str, user: UUID) -> Response:
+        reason = self.body(RemovalInput)["reason"] or self.query["reason"]
+        companies.remove_member(self.company, self.person(user), actor=self.principal.actor, reason=reason)
+        return Response(status=204)
+
+
+class GrantView(PeopleView):
+    """What one person may use, of what the company has."""
+
+    scopes = {"GET": (WRITE_TENANTS,), "PUT": (WRITE_TENANTS,), "DELETE": (WRITE_TENANTS,)}
+    queries = {"DELETE": ReasonQuery}
+
+    def get(self, request: Request, tenant: str, key: str, user: UUID) -> Response:
+        row = self.stored(key, self.person(user))
+        if row is None:
+            raise Missing("This person was neither granted nor denied it.", code="GRANT_NOT_FOUND")
+        return Response(GrantOutput(row).data)
+
+    def put(self, request: Request, tenant: str, key: str, user: UUID) -> Response:
+        body = self.body(GrantInput)
+        person = self.person(user)
+        is_new = self.stored(key, person) is None
+        row = changes.grant(self.company, person, key, actor=self.principal.actor, **body)
+        return Response(GrantOutput(row).data, status=201 if is_new else 200)
+
+    def delete(self, request: Request, tenant: str, key: str, user: UUID) -> Response:
+        reason = self.body(RemovalInput)["reason"] or self.query["reason"]
+        person = self.person(user)
+        changes.revoke(self.company, person, self.flag(key).key, actor=self.principal.actor, reason=reason)
+        return Response(status=204)
+
+    def stored(self, key: str, person: User) -> Grant | None:
+        """Return the grant as it is, or None."""
+        rows = Grant.objects.filter(company=self.company, flag=self.flag(key), user=person)
+        return rows.select_related("user").defer("user__password").first()

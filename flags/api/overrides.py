@@ -1,0 +1,213 @@
+"""Overrides: of one flag, of one company, many at once, and as a file."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.http import HttpResponse, StreamingHttpResponse
+from rest_framework import serializers
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+
+from flags import changes, overridefiles
+from flags.api.base import READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS, AdminView, AnyAccept, CompanyView
+from flags.api.fields import Bool, CursorQuery, Input, Moment, Reason, Text, Whole
+from flags.api.paging import Keyset
+from flags.api.parsing import CsvParser
+from flags.api.preconditions import expected_version, lost_races, version_tag
+from flags.exceptions import Invalid, Missing
+from flags.models import Override
+
+MOST_ROWS = 1000
+
+
+class OverrideInput(Input):
+    """A company's own answer."""
+
+    enabled = Bool()
+    reason = Reason()
+    expires_at = Moment(required=False, allow_null=True, default=None)
+
+
+class OverridePut(OverrideInput):
+    """The same, with the version one has seen: 0 for none."""
+
+    version = Whole(required=False, allow_null=True, default=None, min_value=0)
+
+
+class OverrideRow(OverrideInput):
+    """One row of a batch."""
+
+    key = Text(max_length=63)
+
+
+class OverridesInput(Input):
+    """A batch: all rows, or none."""
+
+    overrides = OverrideRow(many=True, max_length=MOST_ROWS, allow_empty=False)
+    reason = Reason()
+
+
+class RemovalQuery(Input):
+    """Why, for a call without a body."""
+
+    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+    version = serializers.IntegerField(required=False, default=None, min_value=0)
+
+
+class OverridesQuery(CursorQuery):
+    """Which of a flag's overrides."""
+
+    enabled = serializers.BooleanField(required=False, allow_null=True, default=None)
+
+
+class OverrideOutput(serializers.Serializer):
+    """A company's own answer, as it stands."""
+
+    company = serializers.CharField(source="company.slug")
+    company_id = serializers.UUIDField()
+    company_name = serializers.CharField(source="company.name")
+    key = serializers.CharField(source="flag_id")
+    enabled = serializers.BooleanField()
+    reason = serializers.CharField()
+    created_by = serializers.EmailField(source="created_by.email", allow_null=True, default=None)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    paused = serializers.BooleanField()
+    version = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class OutcomeOutput(serializers.Serializer):
+    """What a batch did, and its id in history."""
+
+    batch = serializers.UUIDField()
+    changed = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+
+
+def as_bool(text: str) -> bool:
+    """Read a boolean back from a cursor. Raises ValueError."""
+    if text not in ("True", "False"):
+        raise ValueError
+    return text == "True"
+
+
+class FlagOverridesView(AdminView):
+    """Which companies differ from what a flag says."""
+
+    scopes = {"GET": (READ_FLAGS, WRITE_FLAGS)}
+    queries = {"GET": OverridesQuery}
+    pages = Keyset({"enabled": as_bool, "company_id": UUID})
+
+    def get(self, request: Request, key: str) -> Response:
+        rows = Override.objects.filter(flag=self.flag(key)).select_related("company", "created_by")
+        if self.query["enabled"] is not None:
+            rows = rows.filter(enabled=self.query["enabled"])
+        return Response(
+            self.pages.page(request, rows, self.query, lambda found: OverrideOutput(found, many=True).data)
+        )
+
+
+class OverrideView(CompanyView):
+    """One company's answer to one flag."""
+
+    scopes = {
+        "GET": (READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS),
+        "PUT": (WRITE_FLAGS, WRITE_TENANTS),
+        "DELETE": (WRITE_FLAGS, WRITE_TENANTS),
+    }
+    queries = {"DELETE": RemovalQuery}
+
+    def stored(self, key: str) -> Override | None:
+        """Return the override as it is, or None."""
+        rows = Override.objects.filter(company=self.company, flag=self.flag(key))
+        return rows.select_related("company").first()
+
+    def get(self, request: Request, tenant: str, key: str) -> Response:
+        override = self.stored(key)
+        if override is None:
+            raise Missing(f"{self.company.name} has no override of {key!r}.", code="OVERRIDE_NOT_FOUND")
+        return self.answer(override)
+
+    def put(self, request: Request, tenant: str, key: str) -> Response:
+        body = self.body(OverridePut)
+        before = self.stored(key)
+        stored = 0 if before is None else before.version
+        with lost_races(request, stored):
+            override = changes.set_override(
+                self.company,
+                key,
+                body["enabled"],
+                actor=self.principal.actor,
+                reason=body["reason"],
+                expires_at=body["expires_at"],
+                version=expected_version(request, stored, body["version"]),
+            )
+        return self.answer(override, 201 if before is None else 200)
+
+    def delete(self, request: Request, tenant: str, key: str) -> Response:
+        before = self.stored(key)
+        stored = 0 if before is None else before.version
+        reason = self.body(RemovalInput)["reason"] or self.query["reason"]
+        with lost_races(request, stored):
+            changes.remove_override(
+                self.company,
+                key,
+                actor=self.principal.actor,
+                reason=reason,
+                version=expected_version(request, stored, self.query["version"]),
+            )
+        return Response(status=204)
+
+    @staticmethod
+    def answer(override: Override, status: int = 200) -> Response:
+        """Return an override under the tag of its version."""
+        headers = {"ETag": version_tag(override.version)}
+        return Response(OverrideOutput(override).data, status=status, headers=headers)
+
+
+class RemovalInput(Input):
+    """Why."""
+
+    reason = Reason()
+
+
+class CompanyOverridesView(CompanyView):
+    """Many overrides of one company, in one transaction and one batch of history."""
+
+    scopes = {"PUT": (WRITE_FLAGS, WRITE_TENANTS)}
+
+    def put(self, request: Request, tenant: str) -> Response:
+        body = self.body(OverridesInput)
+        keys = [row["key"] for row in body["overrides"]]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise Invalid(
+                    f"Row {index} names {key!r} a second time.",
+                    errors={f"overrides[{index}].key": ["Named twice."]},
+                    index=index,
+                )
+        wishes = [changes.Wish(self.company, **row) for row in body["overrides"]]
+        outcome = changes.set_overrides(wishes, actor=self.principal.actor, reason=body["reason"])
+        return Response(OutcomeOutput(outcome).data)
+
+
+class OverridesFileView(AdminView):
+    """Every override as a CSV file: the export, imported again, changes nothing."""
+
+    scopes = {"GET": (READ_FLAGS, WRITE_FLAGS), "POST": (WRITE_FLAGS,)}
+    content_negotiation_class = AnyAccept
+
+    def get_parsers(self) -> list[BaseParser]:
+        return [CsvParser()]
+
+    def get(self, request: Request) -> HttpResponse:
+        headers = {"Content-Disposition": 'attachment; filename="overrides.csv"', "Cache-Control": "no-store"}
+        return StreamingHttpResponse(overridefiles.export(), content_type="text/csv; charset=utf-8", headers=headers)
+
+    def post(self, request: Request) -> Response:
+        text = request.data if isinstance(request.data, str) else ""
+        outcome = overridefiles.load(text, actor=self.principal.actor)
+        return Response(OutcomeOutput(outcome).data)

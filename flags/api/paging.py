@@ -1,0 +1,87 @@
+"""Lists in pages, in the one shape {"results", "next", "previous"}. No list is ever counted."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.db.models import Model, Q, QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+
+from flags.exceptions import Missing
+
+Rows = Sequence[Any]
+Build = Callable[[list[Any]], list[Any]]
+
+
+def by_number(request: Request, rows: QuerySet, query: Mapping[str, Any], build: Build) -> dict[str, Any]:
+    """Return one numbered page. `build` turns rows into results. Raises Missing for a page beyond the last."""
+    number, size = query["page"], query["page_size"]
+    start = (number - 1) * size
+    found = list(rows[start : start + size + 1])
+    if not found and number > 1:
+        raise Missing(f"There is no page {number}. The list ends before.", code="PAGE_NOT_FOUND")
+    url = request.build_absolute_uri()
+    following = replace_query_param(url, "page", number + 1) if len(found) > size else None
+    previous = replace_query_param(url, "page", number - 1) if number > 1 else None
+    return {"results": build(found[:size]), "next": following, "previous": previous}
+
+
+class Keyset:
+    """Pages of a list that may be long: each continues behind the last row of the one before, at equal cost.
+
+    `fields` are those that order the list and together name one row; each comes with the function that reads it back
+    from a cursor, raising ValueError.
+    """
+
+    def __init__(self, fields: Mapping[str, Callable[[str], Any]], *, descending: bool = False) -> None:
+        self.fields = fields
+        self.descending = descending
+
+    def page(self, request: Request, rows: QuerySet, query: Mapping[str, Any], build: Build) -> dict[str, Any]:
+        """Return the page that the cursor names, or the first. Raises ValidationError for a cursor that is none."""
+        size = query["page_size"]
+        backwards, values = self._read(query["cursor"])
+        down = self.descending != backwards
+        rows = rows.order_by(*(f"-{name}" if down else name for name in self.fields))
+        if values:
+            rows = rows.filter(self._beyond(values, down))
+        found = list(rows[: size + 1])
+        more, found = len(found) > size, found[:size]
+        if backwards:
+            found.reverse()
+        url = remove_query_param(request.build_absolute_uri(), "cursor")
+        is_next = bool(found) and (more or backwards)
+        is_previous = bool(found) and (more if backwards else bool(values))
+        return {
+            "results": build(found),
+            "next": self._link(url, False, found[-1]) if is_next else None,
+            "previous": self._link(url, True, found[0]) if is_previous else None,
+        }
+
+    def _beyond(self, values: Sequence[Any], down: bool) -> Q:
+        names, which = list(self.fields), "lt" if down else "gt"
+        beyond = Q()
+        for place, name in enumerate(names):
+            same = dict(zip(names[:place], values[:place], strict=True))
+            beyond |= Q(**same, **{f"{name}__{which}": values[place]})
+        # Said once more for the first field alone, as a bound that an index can start from.
+        return Q(**{f"{names[0]}__{which}e": values[0]}) & beyond
+
+    def _link(self, url: str, backwards: bool, row: Model) -> str:
+        values = [str(getattr(row, name)) for name in self.fields]
+        cursor = base64.urlsafe_b64encode(json.dumps([int(backwards), *values]).encode()).decode().rstrip("=")
+        return replace_query_param(url, "cursor", cursor)
+
+    def _read(self, cursor: str) -> tuple[bool, list[Any]]:
+        if not cursor:
+            return False, []
+        try:
+            text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+            backwards, *values = json.loads(text)
+            read = [parse(str(value)) for parse, value in zip(self.fields.values(), values, strict=True)]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValidationError({"cursor": ["Not a cursor of this list. Follow `next` and `previous`."]}) from error
+        return bool(backwards), read

@@ -1,0 +1,118 @@
+"""A company's own settings, with its integration flags riding along (seed 004): /api/org-settings, /api/integrations."""
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flags.api.base import ApiView
+from flags.api.features import FRESH
+from flags.api.fields import Bool, Input, Text
+from flags.exceptions import Missing, NotAllowed
+from flags.features import Features, require_feature
+from flags.integrations import DOMAINS, integration, integrations
+from flags.orgsettings import change_settings
+from tenants.models import Company, CompanySettings, Role
+
+SETTINGS = ("default_currency", "brand_colour", "time_zone")
+
+
+class SettingsPatch(Input):
+    """What to change. A flag says true, false, or null for no choice of one's own any more."""
+
+    default_currency = Text(required=False, max_length=3)
+    brand_colour = Text(required=False, max_length=7)
+    time_zone = Text(required=False, max_length=64)
+    accounting_enabled = Bool(required=False, allow_null=True)
+    ai_enabled = Bool(required=False, allow_null=True)
+    document_signing_enabled = Bool(required=False, allow_null=True)
+
+
+class SettingsOutput(serializers.Serializer):
+    """A company's settings, with three flags as plain booleans."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    default_currency = serializers.CharField()
+    brand_colour = serializers.CharField()
+    time_zone = serializers.CharField()
+    accounting_enabled = serializers.BooleanField()
+    ai_enabled = serializers.BooleanField()
+    document_signing_enabled = serializers.BooleanField()
+
+
+class IntegrationOutput(serializers.Serializer):
+    """One integration domain as the caller has it."""
+
+    domain = serializers.ChoiceField(list(DOMAINS))
+    key = serializers.CharField()
+    name = serializers.CharField()
+    enabled = serializers.BooleanField()
+    state = serializers.ChoiceField(["ready", "disabled", "not_in_plan", "coming_soon"])
+    reason = serializers.CharField()
+    may_choose = serializers.BooleanField()
+
+
+class OwnCompanyView(ApiView):
+    """A view for people about the company they are of."""
+
+    def allow(self) -> None:
+        if self.principal.user is None:
+            raise NotAllowed("Only people have settings. Sign in as one of the company's.")
+        if self.principal.company is None:
+            raise NotAllowed("You belong to no company. Ask an admin of yours to add you.", code="NO_COMPANY")
+
+    @property
+    def company(self) -> Company:
+        """The caller's company."""
+        company = self.principal.company
+        assert company is not None, "`allow` has refused who has none"
+        return company
+
+    @property
+    def features(self) -> Features:
+        """The caller's features."""
+        return self.request._request.features  # type: ignore[attr-defined]
+
+
+class OrgSettingsView(OwnCompanyView):
+    """The caller's company: what it says about itself, and which integrations are on."""
+
+    def get(self, request: Request) -> Response:
+        stored = CompanySettings.objects.filter(company=self.company).first() or CompanySettings()
+        answer = {"slug": self.company.slug, "name": self.company.name}
+        answer |= {name: getattr(stored, name) for name in SETTINGS}
+        answer |= {key: self.features[key] for key in DOMAINS.values()}
+        return Response(answer, headers=FRESH)
+
+    def patch(self, request: Request) -> Response:
+        if self.principal.viewing_as is not None:
+            raise NotAllowed("You are viewing as a company. Stop viewing to change anything.")
+        if self.principal.role != Role.ADMIN and not self.principal.is_super_admin:
+            raise NotAllowed("Only an admin of the company may change its settings.")
+        body = self.body(SettingsPatch)
+        change_settings(
+            self.company,
+            actor=self.principal.actor,
+            settings={name: body[name] for name in SETTINGS if name in body},
+            choices={key: body[key] for key in DOMAINS.values() if key in body},
+        )
+        self.features.forget()
+        return self.get(request)
+
+
+class IntegrationsView(OwnCompanyView):
+    """Every integration domain, with its state in a word."""
+
+    def get(self, request: Request) -> Response:
+        found = IntegrationOutput(integrations(self.features), many=True).data
+        return Response({"results": found, "next": None, "previous": None}, headers=FRESH)
+
+
+class IntegrationView(OwnCompanyView):
+    """One integration domain, for those who have it; for others 403 (seed 004's one guard call)."""
+
+    def get(self, request: Request, domain: str) -> Response:
+        if domain not in DOMAINS:
+            raise Missing(f"There is no integration domain {domain[:40]!r}.", code="DOMAIN_NOT_FOUND")
+        require_feature(DOMAINS[domain])
+        return Response(IntegrationOutput(integration(domain, self.features)).data, headers=FRESH)

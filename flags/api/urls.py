@@ -1,0 +1,52 @@
+"""The map of the API. No address ends in a slash, and none redirects."""
+
+from django.urls import path
+
+from flags.api import auth, changes, features, flags, members, overrides, settings, tenants, tokens
+
+app_name = "api"
+
+urlpatterns = [
+    # Signing in
+    path("auth/token", auth.TokenView.as_view(), name="sign_in"),
+    path("auth/token/refresh", auth.RefreshView.as_view(), name="refresh"),
+    path("auth/logout", auth.SignOutView.as_view(), name="sign_out"),
+    # What the caller may use
+    path("features", features.FeaturesView.as_view(), name="features"),
+    path("features/check", features.CheckView.as_view(), name="check"),
+    path("features/<str:key>", features.FeatureView.as_view(), name="feature"),
+    path("org-settings", settings.OrgSettingsView.as_view(), name="org_settings"),
+    path("integrations", settings.IntegrationsView.as_view(), name="integrations"),
+    path("integrations/<str:domain>", settings.IntegrationView.as_view(), name="integration"),
+    # Flags
+    path("admin/feature-flags", flags.FlagsView.as_view(), name="flags"),
+    path("admin/feature-flags/<str:key>", flags.FlagView.as_view(), name="flag"),
+    path("admin/feature-flags/<str:key>/channels/<str:channel>", flags.ChannelView.as_view(), name="channel"),
+    path("admin/feature-flags/<str:key>/kill", flags.KillView.as_view(), name="kill"),
+    path("admin/feature-flags/<str:key>/revive", flags.ReviveView.as_view(), name="revive"),
+    path("admin/feature-flags/<str:key>/overrides", overrides.FlagOverridesView.as_view(), name="flag_overrides"),
+    path("admin/overrides.csv", overrides.OverridesFileView.as_view(), name="overrides_file"),
+    # Companies
+    path("admin/tenants", tenants.CompaniesView.as_view(), name="companies"),
+    path("admin/tenants/<str:tenant>", tenants.CompanyDetailView.as_view(), name="company"),
+    path("admin/tenants/<str:tenant>/features", tenants.CompanyFeaturesView.as_view(), name="company_features"),
+    path("admin/tenants/<str:tenant>/overrides", overrides.CompanyOverridesView.as_view(), name="company_overrides"),
+    path("admin/tenants/<str:tenant>/overrides/<str:key>", overrides.OverrideView.as_view(), name="override"),
+    path("admin/tenants/<str:tenant>/members", members.MembersView.as_view(), name="members"),
+    path("admin/tenants/<str:tenant>/members/<uuid:user>", members.MemberView.as_view(), name="member"),
+    path("admin/tenants/<str:tenant>/grants/<str:key>/<uuid:user>", members.GrantView.as_view(), name="grant"),
+    path(
+        "admin/tenants/<str:tenant>/enable-multi-workspace",
+        tenants.MultiWorkspaceView.as_view(enabled=True),
+        name="enable_multi_workspace",
+    ),
+    path(
+        "admin/tenants/<str:tenant>/disable-multi-workspace",
+        tenants.MultiWorkspaceView.as_view(enabled=False),
+        name="disable_multi_workspace",
+    ),
+    # Tokens and history
+    path("admin/tokens", tokens.TokensView.as_view(), name="tokens"),
+    path("admin/tokens/<uuid:token>", tokens.TokenView.as_view(), name="token"),
+    path("admin/changes", changes.ChangesView.as_view(), name="changes"),
+]

@@ -1,0 +1,30 @@
+"""A company's settings together with its own choices (seed 004), changed as one. Built from existing verbs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flags import changes, companies
+from flags.recording import Actor, writing
+from tenants.models import Company
+
+
+def change_settings(
+    company: Company,
+    *,
+    actor: Actor,
+    settings: Mapping[str, Any],
+    choices: Mapping[str, bool | None],
+) -> None:
+    """Change settings and switch self-service flags, in one transaction: by an admin of the company, or a super admin.
+
+    `settings` are those of `companies.edit_settings`; `choices` maps keys to on, off, or None to choose nothing any more.
+    Raises NotAllowed (NOT_SELF_SERVICE) for a flag that is not the company's to switch, and what those verbs raise.
+    """
+    with writing("change a company's settings"):
+        if settings:
+            companies.edit_settings(company, actor=actor, **settings)
+        for key, enabled in choices.items():
+            if enabled is None:
+                changes.remove_opt_in(company, key, actor=actor)
+            else:
+                changes.set_opt_in(company, key, enabled, actor=actor)

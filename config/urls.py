@@ -5,6 +5,11 @@ from django.urls import include, path, re_path
 from config import health
 from flags.api import errors
 
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.permission_denied"
+handler404 = "config.errors.page_not_found"
+handler500 = "config.errors.server_error"
+
 urlpatterns = [
     path("", include("tenants.urls")),
     path("healthz", health.healthz, name="healthz"),

@@ -312,9 +312,7 @@ def set_channel(
     return row
 
 
-def remove_channel(
-    key: str, channel: str, *, actor: Actor, reason: str = "", version: int | None = None
-) -> None:
+def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "", version: int | None = None) -> None:
     """Take a channel's answer away; its companies fall back to the default. Silent where there is none."""
     authorise(actor, WRITE_FLAGS)
     reason = clean_reason(reason)

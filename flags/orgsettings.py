@@ -17,8 +17,8 @@ def change_settings(
 ) -> None:
     """Change settings and switch self-service flags, in one transaction: by an admin of the company, or a super admin.
 
-    `settings` are those of `companies.edit_settings`; `choices` maps keys to on, off, or None to choose nothing any more.
-    Raises NotAllowed (NOT_SELF_SERVICE) for a flag that is not the company's to switch, and what those verbs raise.
+    `settings` are those of `companies.edit_settings`; `choices` maps keys to on, off, or None for no choice any
+    more. Raises NotAllowed (NOT_SELF_SERVICE) for a flag that is not the company's to switch, and what the verbs raise.
     """
     with writing("change a company's settings"):
         if settings:

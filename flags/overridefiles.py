@@ -86,8 +86,8 @@ def unescape(cell: str) -> str:
 def load(text: str, *, actor: Actor, reason: str = "") -> Outcome:
     """Set every override that a file names, in one transaction and one batch of history. All or nothing.
 
-    Overrides the file does not name stay. `reason` serves lines without their own. Raises Invalid with `lines`, the first
-    hundred problems as {line, column, detail}.
+    Overrides the file does not name stay. `reason` serves lines without their own. Raises Invalid with `lines`, the
+    first hundred problems as {line, column, detail}.
     """
     authorise(actor, WRITE_OVERRIDES)
     with writing("import overrides"):
@@ -211,9 +211,7 @@ def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 def _companies(slugs: set[str]) -> dict[str, Company]:
     asked = {slug for slug in slugs if len(slug) <= 80 and "\x00" not in slug}
-    return {
-        company.slug: company for chunk in _chunks(asked) for company in Company.objects.filter(slug__in=chunk)
-    }
+    return {company.slug: company for chunk in _chunks(asked) for company in Company.objects.filter(slug__in=chunk)}
 
 
 def _existing(companies: set[uuid.UUID]) -> dict[tuple[uuid.UUID, str], Override]:
@@ -243,9 +241,7 @@ def _expired(rows: list[Row], existing: dict[tuple[uuid.UUID, str], Override]) -
     return problems
 
 
-def _write(
-    rows: list[Row], existing: dict[tuple[uuid.UUID, str], Override], actor: Actor, batch: uuid.UUID
-) -> None:
+def _write(rows: list[Row], existing: dict[tuple[uuid.UUID, str], Override], actor: Actor, batch: uuid.UUID) -> None:
     flags = Flag.objects.in_bulk({row.key for row in rows})
     now = timezone.now()
     for chunk in _chunks(rows):

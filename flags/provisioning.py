@@ -1,4 +1,4 @@
-"""A new company with everything it starts with, in one call (seed 000). Built from the verbs of `companies` and `changes`."""
+"""A new company with everything it starts with, in one call (seed 000). Built from existing verbs."""
 
 import uuid
 from collections.abc import Sequence

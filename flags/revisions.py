@@ -79,9 +79,7 @@ def put_flag(
             if is_new:
                 flag = changes.create_flag(key, actor=actor, reason=reason, enabled=enabled, **fields)
             else:
-                flag = revise_flag(
-                    key, actor=actor, reason=reason, version=version, default_enabled=enabled, **fields
-                )
+                flag = revise_flag(key, actor=actor, reason=reason, version=version, default_enabled=enabled, **fields)
             return Outcome(flag, is_new)
         if is_new:
             changes.create_flag(key, actor=actor, reason=reason, **fields)

@@ -135,7 +135,7 @@ class CompanyView(AdminView):
 
     @cached_property
     def company(self) -> Company:
-        """The company of the address. Raises Missing, the same for what is not there and for what is somebody else's."""
+        """The company of the address. Raises Missing, the same for what is not there and what is somebody else's."""
         return find_company(self.kwargs["tenant"], self.principal)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -155,9 +155,7 @@ def no_company(name: str) -> Missing:
 
 def foreign_company() -> NotAllowed:
     """Return the one answer to a token that names a company it is not bound to, there or not."""
-    return NotAllowed(
-        "This token is bound to a company and may name no other, nor all.", code="TOKEN_COMPANY_MISMATCH"
-    )
+    return NotAllowed("This token is bound to a company and may name no other, nor all.", code="TOKEN_COMPANY_MISMATCH")
 
 
 def lookup(name: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Every refusal of the API, in the one shape of RFC 9457. Doors raise; this says it. Codes are listed in docs/api.md."""
+"""Every refusal of the API, in the one shape of RFC 9457. Its codes are listed in docs/api.md."""
 
 import logging
 from collections.abc import Mapping
@@ -72,6 +72,12 @@ def answer(request: HttpRequest, status: int, code: str, detail: str, **more: An
     return JsonResponse(describe(request, status, code, detail, **more), status=status, content_type=MEDIA_TYPE)
 
 
+def answer_exception(request: HttpRequest, exc: BaseException) -> JsonResponse:
+    """Return the problem that an exception comes to, for what was raised before any API view was reached."""
+    problem, headers = explain(request, exc)
+    return JsonResponse(problem, status=problem["status"], content_type=MEDIA_TYPE, headers=headers)
+
+
 def route_not_found(request: HttpRequest, *_args: Any, **_kwargs: Any) -> JsonResponse:
     """Answer any address under /api/ that is none."""
     return answer(request, 404, "ROUTE_NOT_FOUND", "The API has no such address. /api/docs/ lists all of them.")
@@ -84,8 +90,8 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     return Response(problem, status=problem["status"], headers=headers, content_type=MEDIA_TYPE)
 
 
-def explain(request: HttpRequest, exc: Exception) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the problem and the headers that an exception comes to. What nobody foresaw is logged, and tells nothing."""
+def explain(request: HttpRequest, exc: BaseException) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the problem and the headers an exception comes to. What nobody foresaw is logged, and tells nothing."""
     if isinstance(exc, FeatureDisabled):
         return _feature_disabled(request, exc), {}
     if isinstance(exc, ChangeRefused):

@@ -23,7 +23,7 @@ COMPANY_HEADER = "X-Workspace-Id"
 
 
 class ContextQuery(Input):
-    """For whom to answer, for callers who may choose: server keys, and super admins who look through a company's eyes."""
+    """For whom to answer, for callers who may choose: server keys, and super admins."""
 
     company = serializers.CharField(required=False, max_length=80)
     user = serializers.UUIDField(required=False)

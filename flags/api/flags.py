@@ -102,14 +102,14 @@ class DescribingInput(Input):
 class FlagInput(DescribingInput):
     """The one call of seed 003: set a flag's default, or one company's answer; a new key makes a flag."""
 
-    key = Text(max_length=63)
+    key = Text(max_length=63, trim_whitespace=False)
     enabled = Bool()
     tenantId = Text(required=False, allow_null=True, default=None, max_length=80)
     description = Text(required=False, allow_blank=True, allow_null=True, max_length=5000)
 
 
 class FlagPatch(DescribingInput):
-    """What to change. `default_enabled` null inherits again; `channels` names those to set, or to take away with null."""
+    """What to change. `default_enabled` null inherits again; a channel of null loses its answer."""
 
     default_enabled = Bool(required=False, allow_null=True)
     channels = serializers.DictField(child=ChannelInput(allow_null=True), required=False)

@@ -1,6 +1,5 @@
 """Overrides: of one flag, of one company, many at once, and as a file."""
 
-from datetime import datetime
 from uuid import UUID
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -8,7 +7,6 @@ from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 
 from flags import changes, overridefiles
 from flags.api.base import READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS, AdminView, AnyAccept, CompanyView
@@ -39,7 +37,7 @@ class OverridePut(OverrideInput):
 class OverrideRow(OverrideInput):
     """One row of a batch."""
 
-    key = Text(max_length=63)
+    key = Text(max_length=63, trim_whitespace=False)
 
 
 class OverridesInput(Input):
@@ -105,9 +103,7 @@ class FlagOverridesView(AdminView):
         rows = Override.objects.filter(flag=self.flag(key)).select_related("company", "created_by")
         if self.query["enabled"] is not None:
             rows = rows.filter(enabled=self.query["enabled"])
-        return Response(
-            self.pages.page(request, rows, self.query, lambda found: OverrideOutput(found, many=True).data)
-        )
+        return Response(self.pages.page(request, rows, self.query, lambda found: OverrideOutput(found, many=True).data))
 
 
 class OverrideView(CompanyView):

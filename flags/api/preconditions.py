@@ -1,4 +1,4 @@
-"""`ETag`, `If-None-Match`, `If-Match` and `version`: nobody overwrites what they have not seen (RFC 9110, section 13)."""
+"""`ETag`, `If-Match` and `version`: nobody overwrites what they have not seen (RFC 9110, section 13)."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A company's own settings, with its integration flags riding along (seed 004): /api/org-settings, /api/integrations."""
+"""A company's own settings, its integration flags riding along (seed 004): /api/org-settings, /api/integrations."""
 
 from rest_framework import serializers
 from rest_framework.request import Request

@@ -43,7 +43,7 @@ class AdminInput(Input):
 class PresetInput(OverrideInput):
     """An override the company shall start with."""
 
-    key = Text(max_length=63)
+    key = Text(max_length=63, trim_whitespace=False)
 
 
 class CompanyInput(Input):

@@ -1,0 +1,40 @@
+"""What is answered when something goes wrong outside any view: a page for people, a problem for the API."""
+
+import sys
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template import loader
+from django.views import defaults
+
+from flags.api import errors
+
+API_PATHS = ("/api/", "/ofrep/")
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith(API_PATHS)
+
+
+def _with_exception(page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def handler(request: HttpRequest, exception: Exception) -> HttpResponse:
+        return errors.answer_exception(request, exception) if _is_api(request) else page(request, exception)
+
+    return handler
+
+
+bad_request = _with_exception(defaults.bad_request)
+permission_denied = _with_exception(defaults.permission_denied)
+page_not_found = _with_exception(defaults.page_not_found)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer what nobody foresaw. A database that is away is 503, as trying again may help."""
+    exception = sys.exc_info()[1] or RuntimeError("no exception at hand")
+    if _is_api(request):
+        return errors.answer_exception(request, exception)
+    if isinstance(exception, OperationalError | InterfaceError):
+        body = loader.render_to_string("503.html", {}, request=None)
+        return HttpResponse(body, status=503, headers={"Retry-After": str(errors.RETRY_SECONDS)})
+    return defaults.server_error(request)

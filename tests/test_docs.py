@@ -8,6 +8,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import find_commands
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls.resolvers import RegexPattern
 
 from flags.evaluation import Reason
 
@@ -32,6 +33,8 @@ def routes(resolver=None, prefix="/"):
     """Yield every path of ours with its parameters as `<name>`, whatever converter they have."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = prefix + re.sub(r"<\w+:", "<", str(entry.pattern)).removeprefix("^").removesuffix(r"\Z")
+        if isinstance(entry.pattern, RegexPattern):
+            continue  # What answers for everything else is no address of its own.
         if isinstance(entry, URLResolver):
             yield from routes(entry, path)
         elif isinstance(entry, URLPattern) and getattr(entry.callback, "__module__", "").startswith(OURS):

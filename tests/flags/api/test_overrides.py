@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -174,7 +175,9 @@ class TestAFlags:
             back.insert(0, [row["company"] for row in page["results"]])
             url = page["previous"]
 
-        assert sorted(sum(seen, [])) == sorted(Override.objects.values_list("company__slug", flat=True))
+        assert sorted(itertools.chain.from_iterable(seen)) == sorted(
+            Override.objects.values_list("company__slug", flat=True)
+        )
         assert back == seen[:-1]
 
     @pytest.mark.parametrize("cursor", ["x", "bm90aGluZw", "WzAsMSwyXQ", "W10", "WzAsIlRydWUiLCJub3BlIl0", "9" * 500])

@@ -31,11 +31,17 @@ def at_the_command_line(why: str) -> Iterator[str]:
 
     A refusal, or a database that is away, becomes one sentence and the exit code REFUSED. All is undone then.
     """
+    with refusing() as request_id, acting_as_system(why):
+        yield request_id
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """As `at_the_command_line`, for work that opens its own transactions."""
     request_id = uuid.uuid4().hex
     via, request = provenance.via.set("command"), provenance.request_id.set(request_id)
     try:
-        with acting_as_system(why):
-            yield request_id
+        yield request_id
     except ChangeRefused as refusal:
         raise CommandError(refusal.detail, returncode=REFUSED) from refusal
     except DatabaseError as error:
@@ -121,6 +127,17 @@ def on_or_off(text: str) -> bool:
         return {"on": True, "off": False}[text.lower()]
     except KeyError:
         raise ArgumentTypeError(f"say on or off, not {text!r}") from None
+
+
+def count(text: str) -> int:
+    """Read a number of things: `1000`, or `1_000`."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ArgumentTypeError(f"{text!r} is no number of things; write 1000")
+    return number
 
 
 def moment(text: str) -> datetime:

@@ -73,8 +73,9 @@ def _faults(listing: registry.Listing) -> Iterator[tuple[str, str]]:
     feature, known = listing.feature, registry.catalogue()
     if not isinstance(feature.key, str) or not re.match(KEY_PATTERN, feature.key):
         yield "which is no key.", "A key is 2 to 63 lower-case letters, digits and underscores; a letter comes first."
-    if not 0 < len(feature.name.strip()) <= Flag._meta.get_field("name").max_length:
-        yield "whose name is empty or too long.", "Give it a name of at most 120 characters."
+    longest = Flag._meta.get_field("name").max_length or 0
+    if not 0 < len(feature.name.strip()) <= longest:
+        yield "whose name is empty or too long.", f"Give it a name of at most {longest} characters."
     if not CATEGORY.fullmatch(feature.category):
         yield f"in the category {feature.category!r}.", "A category is one lower-case word of at most 40 characters."
     if len(dict(feature.channels)) < len(feature.channels):

@@ -1,4 +1,4 @@
-"""Gate a view behind a feature: `@feature_required("billing_enabled")`.
+"""Guard a view behind a feature: `@feature_required("billing_enabled")`.
 
 It goes on function views, async views, class-based views, REST framework views and view sets; on a class or on one of
 its methods. Where the feature is off, FeatureDisabled is raised, which every door answers with 403.
@@ -25,18 +25,18 @@ AView = TypeVar("AView", bound=Callable[..., Any])
 def feature_required(key: str, otherwise: Otherwise = None) -> Callable[[AView], AView]:
     """Return a decorator that lets a view be called only where the feature is on for whoever asks.
 
-    Where it is off, `otherwise` answers if given: a view, called with what the gated view was called with, or the name
+    Where it is off, `otherwise` answers if given: a view, called with what the guarded one was called with, or the name
     of a URL to redirect to. If not, FeatureDisabled is raised. Whoever is not signed in is asked to sign in first.
     A key that no catalogue lists stops `manage.py check` (flags.E001).
     """
     declared = registry.caller()
-    gate = Guard(key, otherwise)
+    guard = Guard(key, otherwise)
 
     def decorate(view: AView) -> AView:
         registry.note_use(key, _place(view) or declared)
         if isinstance(view, type):
-            return _gate_class(view, gate)
-        return _gate_callable(view, gate)
+            return _guard_class(view, guard)
+        return _guard_callable(view, guard)
 
     return decorate
 
@@ -47,24 +47,24 @@ def _place(view: Callable) -> str:
     return f"{module}.{name}" if name and not module.startswith("django.") else ""
 
 
-def _gate_callable(view: Callable, gate: Guard) -> Any:
+def _guard_callable(view: Callable, guard: Guard) -> Any:
     if iscoroutinefunction(view):
 
         @wraps(view)
-        async def agated(*args, **kwargs):
+        async def aguarded(*args, **kwargs):
             request, rest = _split(view, args)
-            answer = await gate.aask(request, rest, kwargs)
+            answer = await guard.aask(request, rest, kwargs)
             return await view(*args, **kwargs) if answer is None else answer
 
-        return agated
+        return aguarded
 
     @wraps(view)
-    def gated(*args, **kwargs):
+    def guarded(*args, **kwargs):
         request, rest = _split(view, args)
-        answer = gate.ask(request, rest, kwargs)
+        answer = guard.ask(request, rest, kwargs)
         return view(*args, **kwargs) if answer is None else answer
 
-    return gated
+    return guarded
 
 
 def _split(view: Callable, args: tuple) -> tuple[HttpRequest | Request, tuple]:
@@ -72,57 +72,57 @@ def _split(view: Callable, args: tuple) -> tuple[HttpRequest | Request, tuple]:
     for place, argument in enumerate(args[:2]):
         if isinstance(argument, (HttpRequest, Request)):
             return argument, args[place + 1 :]
-    raise TypeError(f"{_place(view)} is gated by a feature but was called without a request. Gate the view instead.")
+    raise TypeError(f"{_place(view)} is guarded by a feature but was called without a request. Guard the view instead.")
 
 
-def _gate_class(cls: type, gate: Guard) -> Any:
+def _guard_class(cls: Any, guard: Guard) -> Any:
     if issubclass(cls, APIView):
         initial = cls.initial
 
         @wraps(initial)
-        def gated_initial(self, request, *args, **kwargs):
+        def guarded_initial(self, request, *args, **kwargs):
             initial(self, request, *args, **kwargs)
-            _ask_in_initial(self, gate, request, args, kwargs)
+            _ask_in_initial(self, guard, request, args, kwargs)
 
-        cls.initial = gated_initial
+        cls.initial = guarded_initial
     elif issubclass(cls, View):
         dispatch = cls.dispatch
 
         @wraps(dispatch)
-        def gated_dispatch(self, request, *args, **kwargs):
-            return _ask_and_dispatch(self, gate, partial(dispatch, self), request, args, kwargs)
+        def guarded_dispatch(self, request, *args, **kwargs):
+            return _ask_and_dispatch(self, guard, partial(dispatch, self), request, args, kwargs)
 
-        cls.dispatch = gated_dispatch
+        cls.dispatch = guarded_dispatch
     else:
-        raise TypeError(f"{cls.__module__}.{cls.__qualname__} is no view, so no feature can gate it.")
+        raise TypeError(f"{cls.__module__}.{cls.__qualname__} is no view, so no feature can guard it.")
     return cls
 
 
 def _ask_and_dispatch(
-    view: View, gate: Guard, dispatch: Callable, request: HttpRequest, args: tuple, kwargs: dict
+    view: Any, guard: Guard, dispatch: Callable, request: HttpRequest, args: tuple, kwargs: dict
 ) -> Any:
     """Ask, then dispatch: at once, or as a coroutine where the view's handlers are coroutines."""
     if view.view_is_async:
-        return _aask_and_dispatch(gate, dispatch, request, args, kwargs)
-    answer = gate.ask(request, args, kwargs)
+        return _aask_and_dispatch(guard, dispatch, request, args, kwargs)
+    answer = guard.ask(request, args, kwargs)
     return dispatch(request, *args, **kwargs) if answer is None else answer
 
 
-async def _aask_and_dispatch(gate: Guard, dispatch: Callable, request: HttpRequest, args: tuple, kwargs: dict) -> Any:
-    answer = await gate.aask(request, args, kwargs)
+async def _aask_and_dispatch(guard: Guard, dispatch: Callable, request: HttpRequest, args: tuple, kwargs: dict) -> Any:
+    answer = await guard.aask(request, args, kwargs)
     return await dispatch(request, *args, **kwargs) if answer is None else answer
 
 
-def _ask_in_initial(view: APIView, gate: Guard, request: Request, args: tuple, kwargs: dict) -> None:
+def _ask_in_initial(view: Any, guard: Guard, request: Request, args: tuple, kwargs: dict) -> None:
     """Ask at the end of REST framework's `initial`, the first moment at which it knows who asks."""
-    answer = gate.ask(request, args, kwargs)
+    answer = guard.ask(request, args, kwargs)
     if answer is not None:
         # The handler is looked up only after `initial`.
-        setattr(view, request.method.lower(), lambda *args, **kwargs: answer)
+        setattr(view, str(request.method).lower(), lambda *args, **kwargs: answer)
 
 
 class FeatureRequiredMixin:
-    """Gate a class-based or REST framework view: `feature = "billing_enabled"`, and `otherwise` if wanted.
+    """Guard a class-based or REST framework view: `feature = "billing_enabled"`, and `otherwise` if wanted.
 
     Stands before the view among the bases. A subclass may name another feature, which then takes its place.
     """
@@ -135,7 +135,7 @@ class FeatureRequiredMixin:
         if "feature" in vars(cls):
             registry.note_use(cls.feature, f"{cls.__module__}.{cls.__qualname__}")
 
-    def _gate(self) -> Guard:
+    def _guard(self) -> Guard:
         if not self.feature:
             raise ImproperlyConfigured(f"{type(self).__qualname__} names no feature. Set `feature` to its key.")
         # A function that stands on the class is a view, not a method of this one.
@@ -143,11 +143,12 @@ class FeatureRequiredMixin:
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Ask, then go on as the view does. REST framework views ask in `initial`."""
+        dispatch = super().dispatch  # type: ignore[misc]
         if isinstance(self, APIView):
-            return super().dispatch(request, *args, **kwargs)
-        return _ask_and_dispatch(self, self._gate(), super().dispatch, request, args, kwargs)
+            return dispatch(request, *args, **kwargs)
+        return _ask_and_dispatch(self, self._guard(), dispatch, request, args, kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Go on as the REST framework view does, then ask."""
-        super().initial(request, *args, **kwargs)
-        _ask_in_initial(self, self._gate(), request, args, kwargs)
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        _ask_in_initial(self, self._guard(), request, args, kwargs)

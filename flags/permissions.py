@@ -1,4 +1,4 @@
-"""Gate a REST framework view among its permissions: `permission_classes = [FeatureEnabled("api_access")]`."""
+"""Guard a REST framework view among its permissions: `permission_classes = [FeatureEnabled("api_access")]`."""
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -11,10 +11,10 @@ from flags.guards import Guard
 class FeaturePermission(BasePermission):
     """Pass where the feature is on. Raises FeatureDisabled where it is off, so that the answer can name its code."""
 
-    gate: Guard
+    guard: Guard
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return self.gate.ask(request, (), {}) is None
+        return self.guard.ask(request, (), {}) is None
 
 
 def FeatureEnabled(key: str) -> type[FeaturePermission]:
@@ -23,4 +23,4 @@ def FeatureEnabled(key: str) -> type[FeaturePermission]:
     It refuses by raising, so combine it with others by `&`, or list it; after `|` or `~` it would not be overruled.
     """
     registry.note_use(key, registry.caller())
-    return type("FeatureEnabled", (FeaturePermission,), {"gate": Guard(key), "__module__": __name__})
+    return type("FeatureEnabled", (FeaturePermission,), {"guard": Guard(key), "__module__": __name__})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.apps import apps
-from django.conf import settings
+from django.template import engines
 from django.template.utils import get_app_template_dirs
 
 from flags.features import Features
@@ -21,7 +21,7 @@ TAG = re.compile(r"""{%\s*feature\s+["']([^"']*)["']""")
 EXPRESSION = re.compile(r"{%.*?%}|{{.*?}}")
 IN_EXPRESSION = re.compile(r"(?<![\w.\"'])(?:request\.)?features\.([a-z]\w*)")
 # What a template may say of any collection that happens to be called `features`.
-NO_KEYS = {name for kind in (Features, dict, list) for name in dir(kind)}
+NO_KEYS = set(dir(Features)) | set(dir(list))
 
 ASKING = {"is_enabled", "ais_enabled", "require_feature"}
 WORTH_READING = re.compile(r"is_enabled|require_feature|features_for|request\.features")
@@ -29,8 +29,8 @@ WORTH_READING = re.compile(r"is_enabled|require_feature|features_for|request\.fe
 
 def uses_in_templates() -> Iterator[Use]:
     """Find `{% feature "key" %}`, `{% if features.key %}` and `{{ features.key }}` in the project's own templates."""
-    named = [Path(folder) for engine in settings.TEMPLATES for folder in engine.get("DIRS", ())]
-    for folder in dict.fromkeys([*named, *map(Path, get_app_template_dirs("templates"))]):
+    named = [folder for engine in engines.all() for folder in engine.template_dirs]
+    for folder in dict.fromkeys(Path(str(folder)) for folder in (*named, *get_app_template_dirs("templates"))):
         if INSTALLED.isdisjoint(folder.parts):
             for path in sorted(path for kind in ("*.html", "*.txt") for path in folder.rglob(kind)):
                 for key in keys_in_template(path.read_text(encoding="utf-8", errors="replace")):
@@ -70,13 +70,13 @@ def keys_in_code(text: str) -> Iterator[tuple[str, int]]:
         return  # Whoever imports it hears of it.
     asking = _imported(tree)
     for node in ast.walk(tree):
-        literal = None
+        named: ast.expr | None = None
         if isinstance(node, ast.Call) and asking.get(_name(node.func)) in ASKING and node.args:
-            literal = node.args[0]
+            named = node.args[0]
         elif isinstance(node, ast.Subscript) and _is_features(node.value, asking):
-            literal = node.slice
-        if isinstance(literal, ast.Constant) and isinstance(literal.value, str):
-            yield literal.value, node.lineno
+            named = node.slice
+        if isinstance(named, ast.Constant) and isinstance(named.value, str):
+            yield named.value, named.lineno
 
 
 def _imported(tree: ast.AST) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
@@ -17,6 +18,7 @@ from flags import features, registry, snapshots
 from flags.catalogue import Feature
 from flags.models import Change, ChannelDefault, Flag, Requirement, RetiredKey
 from flags.recording import line, writing
+from tenants import roles
 from tenants.models import Plan, ReleaseChannel
 
 WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -180,14 +182,18 @@ def _as_flag(feature: Feature) -> Flag:
 
 def after_migrate(using: str, **_kwargs) -> None:
     """Receive `post_migrate`: sync, once the schema is the one this code knows. Runs after the triggers are made."""
-    if _is_migrated(using):
+    if _is_ready(connections[using]):
         sync_flags(using)
 
 
-def _is_migrated(using: str) -> bool:
-    """Say whether every migration of ours is applied: `migrate flags 0001` leaves tables that code cannot use yet."""
-    connection = connections[using]
+def _is_ready(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether the database can be worked with: `migrate flags 0001` leaves tables that code cannot use yet.
+
+    Without the roles of row-level security nothing can be written; tenants.roles says what to do about that.
+    """
     if Flag._meta.db_table not in connection.introspection.table_names():
+        return False
+    if connection.vendor == "postgresql" and roles.usable(connection) != set(roles.ROLES):
         return False
     loader = MigrationLoader(connection)
     newest = [node for label in ("tenants", "flags") for node in loader.graph.leaf_nodes(label)]

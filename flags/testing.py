@@ -1,9 +1,9 @@
 """Decide features in a test, in one line and without a database: `override_features(billing_enabled=True)`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import wraps
 from inspect import isfunction
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from unittest import TestCase
 
 from asgiref.sync import iscoroutinefunction
@@ -11,7 +11,6 @@ from asgiref.sync import iscoroutinefunction
 from flags import registry
 from flags.features import forced, forget_here
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any] | type)
 _MISSING = object()
 
 
@@ -46,7 +45,7 @@ class override_features:
                 forced[key] = enabled
         forget_here()
 
-    def __call__(self, decorated: Decorated) -> Decorated:
+    def __call__(self, decorated: Any) -> Any:
         if isinstance(decorated, type):
             return self._around_test_case(decorated) if issubclass(decorated, TestCase) else self._around(decorated)
         if iscoroutinefunction(decorated):
@@ -65,20 +64,20 @@ class override_features:
 
         return overridden
 
-    def _around(self, cls: type) -> Any:
+    def _around(self, cls: Any) -> Any:
         for name in dir(cls):
             if name.startswith("test") and isfunction(method := getattr(cls, name)):
                 setattr(cls, name, self(method))
         return cls
 
-    def _around_test_case(self, cls: type[TestCase]) -> Any:
+    def _around_test_case(self, cls: Any) -> Any:
         inherited = getattr(cls, "overridden_features", None)
         # One dictionary along the line of classes, so that a subclass has the last word.
         cls.overridden_features = {**(inherited or {}), **self.answers}
         if inherited is None:
             set_up = cls.setUpClass.__func__
 
-            def setUpClass(inner: type[TestCase]) -> None:
+            def setUpClass(inner: Any) -> None:
                 inner.enterClassContext(type(self)(inner.overridden_features))
                 set_up(inner)
 

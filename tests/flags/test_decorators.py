@@ -1,4 +1,4 @@
-"""A gated view of any kind is reached where the feature is on, and answers as one expects where it is off."""
+"""A guarded view of any kind is reached where the feature is on, and answers as one expects where it is off."""
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -14,9 +14,9 @@ from flags.exceptions import FeatureDisabled
 from flags.features import evaluation_scope
 from flags.models import Override
 from tests.factories import ApiTokenFactory, OverrideFactory
-from tests.flags import gated_views
+from tests.flags import guarded_views
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.flags.gated_views")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.flags.guarded_views")]
 
 PLAIN = [
     "/function/",
@@ -37,11 +37,11 @@ API = [
     "/api/method/",
     "/api/mixin/",
     "/api/permission/",
-    "/api/gated-set/",
+    "/api/guarded-set/",
     "/api/set/above/",
     "/api/set/below/",
 ]
-OUTSIDE_REST_FRAMEWORK = ["/api/plain/", "/api/plain-async/", "/api/gated-function/"]
+OUTSIDE_REST_FRAMEWORK = ["/api/plain/", "/api/plain-async/", "/api/guarded-function/"]
 OTHERWISE = [
     "/function-otherwise/",
     "/function-otherwise-async/",
@@ -59,7 +59,7 @@ OTHERWISE = [
 @pytest.fixture
 def on(acme) -> Override:
     """Billing is on for Acme, and for nobody else."""
-    return OverrideFactory(company=acme, flag_id=gated_views.GATED, flag=None, enabled=True)
+    return OverrideFactory(company=acme, flag_id=guarded_views.GUARDED, flag=None, enabled=True)
 
 
 @pytest.mark.parametrize("path", PLAIN + API + OUTSIDE_REST_FRAMEWORK)
@@ -162,10 +162,10 @@ def test_a_super_admin_passes(sign_in, alice):
     assert sign_in(alice).get("/function/").status_code == 200
 
 
-def test_only_the_gated_method_asks(sign_in, carol):
+def test_only_the_guarded_method_asks(sign_in, carol):
     client = sign_in(carol)
-    assert client.post("/method/").content == b"never gated"
-    assert client.get("/api/set/").json() == "never gated"
+    assert client.post("/method/").content == b"never guarded"
+    assert client.get("/api/set/").json() == "never guarded"
 
 
 def test_a_subclass_may_ask_for_another_feature_instead(sign_in, carol, globex):
@@ -179,7 +179,7 @@ def test_the_refusal_names_the_feature_and_its_code(rf, globex, carol):
     request = rf.get("/")
     request.user = carol
     with evaluation_scope(carol, globex), pytest.raises(FeatureDisabled) as refusal:
-        gated_views.function(request)
+        guarded_views.function(request)
     assert (refusal.value.key, refusal.value.code, refusal.value.reason) == (
         "billing_enabled",
         "BILLING_DISABLED",
@@ -188,13 +188,13 @@ def test_the_refusal_names_the_feature_and_its_code(rf, globex, carol):
 
 
 def test_without_the_middleware_that_knows_people_everybody_is_a_stranger(rf):
-    assert gated_views.function(rf.get("/")).status_code == 302
+    assert guarded_views.function(rf.get("/")).status_code == 302
     request = rf.get("/")
     request.user = AnonymousUser()
-    assert gated_views.function(request).status_code == 302
+    assert guarded_views.function(request).status_code == 302
 
 
-def test_a_test_that_decides_a_feature_opens_the_gate_for_everybody(client, override_features):
+def test_a_test_that_decides_a_feature_opens_the_guard_for_everybody(client, override_features):
     override_features(billing_enabled=True)
     assert client.get("/function/").status_code == 200
     assert client.get("/async-function/").status_code == 200
@@ -202,7 +202,7 @@ def test_a_test_that_decides_a_feature_opens_the_gate_for_everybody(client, over
 
 
 @pytest.mark.parametrize("path", ["/function/", "/class/", "/api/class/"])
-def test_a_gate_costs_one_query(sign_in, bob, on, path):
+def test_a_guard_costs_one_query(sign_in, bob, on, path):
     client = sign_in(bob)
     with CaptureQueriesContext(connection) as queries:
         client.get(path)
@@ -221,7 +221,7 @@ def test_a_view_keeps_its_name_and_marks():
 
 
 def test_a_class_that_is_no_view_is_refused():
-    with pytest.raises(TypeError, match="is no view, so no feature can gate it"):
+    with pytest.raises(TypeError, match="is no view, so no feature can guard it"):
 
         @feature_required("billing_enabled")
         class Invoice:
@@ -233,7 +233,7 @@ def test_a_function_that_is_no_view_says_so_when_called():
     def total(invoice):
         return 1
 
-    with pytest.raises(TypeError, match=r"total is gated by a feature but was called without a request"):
+    with pytest.raises(TypeError, match=r"total is guarded by a feature but was called without a request"):
         total("an invoice")
 
 
@@ -244,13 +244,13 @@ def test_a_mixin_without_a_feature_is_a_mistake_in_the_project(sign_in, bob):
 
 @pytest.mark.parametrize(
     "place",
-    ["function", "async_function", "Method.get", "Class", "Mixin", "APIClass", "GatedSet", "Set.above", "Set.below"],
+    ["function", "async_function", "Method.get", "Class", "Mixin", "APIClass", "GuardedSet", "Set.above", "Set.below"],
 )
-def test_each_gated_view_is_noted_with_its_place(place):
-    assert registry.Use("billing_enabled", f"tests.flags.gated_views.{place}") in registry.uses()
+def test_each_guarded_view_is_noted_with_its_place(place):
+    assert registry.Use("billing_enabled", f"tests.flags.guarded_views.{place}") in registry.uses()
 
 
 def test_a_permission_and_a_method_decorator_are_noted_where_they_are_written():
     places = {use.place for use in registry.uses() if use.key == "billing_enabled"}
-    assert {"tests.flags.gated_views.APIPermission", "tests.flags.gated_views"} <= places
+    assert {"tests.flags.guarded_views.APIPermission", "tests.flags.guarded_views"} <= places
     assert not any(place.startswith("django.") for place in places)

@@ -275,17 +275,25 @@ def test_a_check_in_the_same_scope_sees_what_was_synced(environment, acme):
 
 def test_nothing_is_synced_while_migrations_are_missing(lists, monkeypatch):
     lists(Feature("night_mode", "Night Mode", "Dark pages"))
-    monkeypatch.setattr(sync, "_is_migrated", lambda using: False)
+    monkeypatch.setattr(sync, "_is_ready", lambda connection: False)
     sync.after_migrate(using="default")
     assert not Flag.objects.filter(key="night_mode").exists()
 
 
 def test_a_database_without_our_newest_migration_is_not_ready():
     with rls.acting_as_nobody():
-        assert sync._is_migrated("default")
+        assert sync._is_ready(connection)
         newest = MigrationRecorder.Migration.objects.filter(app="flags").latest("id")
         newest.delete()
-        assert not sync._is_migrated("default")
+        assert not sync._is_ready(connection)
+
+
+@pytest.mark.postgres
+def test_nothing_is_synced_while_the_login_may_not_take_the_roles(monkeypatch):
+    with rls.acting_as_nobody():
+        assert sync._is_ready(connection)
+        monkeypatch.setattr(sync.roles, "usable", lambda connection: {rls.TENANT_ROLE})
+        assert not sync._is_ready(connection)
 
 
 def test_the_environment_is_silent_about_keys_it_does_not_name(environment):

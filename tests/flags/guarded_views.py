@@ -1,4 +1,4 @@
-"""One view of each kind, all gated by the same feature, and the map that leads to them."""
+"""One view of each kind, all guarded by the same feature, and the map that leads to them."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
@@ -16,7 +16,7 @@ from flags.decorators import FeatureRequiredMixin, feature_required
 from flags.features import require_feature
 from flags.permissions import FeatureEnabled
 
-GATED = "billing_enabled"
+GUARDED = "billing_enabled"
 
 
 class FromHeader(TokenAuthentication):
@@ -35,64 +35,64 @@ async def old_async_page(request: HttpRequest, **kwargs) -> HttpResponse:
     return HttpResponse(f"old {kwargs}")
 
 
-@feature_required(GATED)
+@feature_required(GUARDED)
 def function(request, **kwargs):
     return HttpResponse("through")
 
 
-@feature_required(GATED)
+@feature_required(GUARDED)
 async def async_function(request, **kwargs):
     return HttpResponse("through")
 
 
-@feature_required(GATED, otherwise=old_page)
+@feature_required(GUARDED, otherwise=old_page)
 def function_otherwise(request, **kwargs):
     return HttpResponse("through")
 
 
-@feature_required(GATED, otherwise=old_async_page)
+@feature_required(GUARDED, otherwise=old_async_page)
 def function_otherwise_async(request, **kwargs):
     return HttpResponse("through")
 
 
-@feature_required(GATED, otherwise=old_page)
+@feature_required(GUARDED, otherwise=old_page)
 async def async_function_otherwise(request, **kwargs):
     return HttpResponse("through")
 
 
-@feature_required(GATED, otherwise=old_async_page)
+@feature_required(GUARDED, otherwise=old_async_page)
 async def async_function_otherwise_async(request, **kwargs):
     return HttpResponse("through")
 
 
-@feature_required(GATED, otherwise="old_page")
+@feature_required(GUARDED, otherwise="old_page")
 def function_elsewhere(request, **kwargs):
     return HttpResponse("through")
 
 
 class Method(View):
-    @feature_required(GATED)
+    @feature_required(GUARDED)
     def get(self, request, **kwargs):
         return HttpResponse("through")
 
     def post(self, request, **kwargs):
-        return HttpResponse("never gated")
+        return HttpResponse("never guarded")
 
 
 class MethodOtherwise(View):
-    @feature_required(GATED, otherwise=old_page)
+    @feature_required(GUARDED, otherwise=old_page)
     def get(self, request, **kwargs):
         return HttpResponse("through")
 
 
 class AsyncMethod(View):
-    @feature_required(GATED)
+    @feature_required(GUARDED)
     async def get(self, request, **kwargs):
         return HttpResponse("through")
 
 
 class Dispatch(View):
-    @feature_required(GATED)
+    @feature_required(GUARDED)
     def dispatch(self, request, *args, **kwargs):
         return super().dispatch(request, *args, **kwargs)
 
@@ -100,51 +100,51 @@ class Dispatch(View):
         return HttpResponse("through")
 
 
-@method_decorator(feature_required(GATED), name="dispatch")
+@method_decorator(feature_required(GUARDED), name="dispatch")
 class ByMethodDecorator(View):
     def get(self, request, **kwargs):
         return HttpResponse("through")
 
 
-@feature_required(GATED)
+@feature_required(GUARDED)
 class Class(View):
     def get(self, request, **kwargs):
         return HttpResponse("through")
 
 
-@feature_required(GATED, otherwise=old_page)
+@feature_required(GUARDED, otherwise=old_page)
 class ClassOtherwise(View):
     def get(self, request, **kwargs):
         return HttpResponse("through")
 
 
-@feature_required(GATED)
+@feature_required(GUARDED)
 class AsyncClass(View):
     async def get(self, request, **kwargs):
         return HttpResponse("through")
 
 
-@feature_required(GATED, otherwise=old_async_page)
+@feature_required(GUARDED, otherwise=old_async_page)
 class AsyncClassOtherwise(View):
     async def get(self, request, **kwargs):
         return HttpResponse("through")
 
 
 class Mixin(FeatureRequiredMixin, View):
-    feature = GATED
+    feature = GUARDED
 
     def get(self, request, **kwargs):
         return HttpResponse("through")
 
 
 class MixinOtherwise(FeatureRequiredMixin, TemplateView):
-    feature = GATED
+    feature = GUARDED
     otherwise = old_page
     template_name = "404.html"
 
 
 class AsyncMixin(FeatureRequiredMixin, View):
-    feature = GATED
+    feature = GUARDED
 
     async def get(self, request, **kwargs):
         return HttpResponse("through")
@@ -160,24 +160,24 @@ class NoFeature(FeatureRequiredMixin, View):
 
 
 def guarded(request, **kwargs):
-    require_feature(GATED)
+    require_feature(GUARDED)
     return HttpResponse("through")
 
 
 @api_view()
 @authentication_classes(AUTHENTICATION)
-@feature_required(GATED)
+@feature_required(GUARDED)
 def api_function(request, **kwargs):
     return Response("through")
 
 
-@feature_required(GATED)
+@feature_required(GUARDED)
 @api_view()
-def gated_api_function(request, **kwargs):
+def guarded_api_function(request, **kwargs):
     return Response("through")
 
 
-@feature_required(GATED)
+@feature_required(GUARDED)
 class APIClass(APIView):
     authentication_classes = AUTHENTICATION
 
@@ -185,7 +185,7 @@ class APIClass(APIView):
         return Response("through")
 
 
-@feature_required(GATED, otherwise=old_page)
+@feature_required(GUARDED, otherwise=old_page)
 class APIClassOtherwise(APIView):
     authentication_classes = AUTHENTICATION
 
@@ -196,14 +196,14 @@ class APIClassOtherwise(APIView):
 class APIMethod(APIView):
     authentication_classes = AUTHENTICATION
 
-    @feature_required(GATED)
+    @feature_required(GUARDED)
     def get(self, request, **kwargs):
         return Response("through")
 
 
 class APIMixin(FeatureRequiredMixin, APIView):
     authentication_classes = AUTHENTICATION
-    feature = GATED
+    feature = GUARDED
 
     def get(self, request, **kwargs):
         return Response("through")
@@ -211,14 +211,14 @@ class APIMixin(FeatureRequiredMixin, APIView):
 
 class APIPermission(APIView):
     authentication_classes = AUTHENTICATION
-    permission_classes = [FeatureEnabled(GATED)]
+    permission_classes = [FeatureEnabled(GUARDED)]
 
     def get(self, request, **kwargs):
         return Response("through")
 
 
-@feature_required(GATED)
-class GatedSet(ViewSet):
+@feature_required(GUARDED)
+class GuardedSet(ViewSet):
     authentication_classes = AUTHENTICATION
 
     def list(self, request, **kwargs):
@@ -229,21 +229,21 @@ class Set(ViewSet):
     authentication_classes = AUTHENTICATION
 
     def list(self, request, **kwargs):
-        return Response("never gated")
+        return Response("never guarded")
 
-    @feature_required(GATED)
+    @feature_required(GUARDED)
     @action(detail=False)
     def above(self, request, **kwargs):
         return Response("through")
 
     @action(detail=False)
-    @feature_required(GATED)
+    @feature_required(GUARDED)
     def below(self, request, **kwargs):
         return Response("through")
 
 
 router = SimpleRouter()
-router.register("gated-set", GatedSet, "gated_set")
+router.register("guarded-set", GuardedSet, "guarded_set")
 router.register("set", Set, "set")
 
 urlpatterns = [
@@ -274,7 +274,7 @@ urlpatterns = [
     path("api/plain/", function),
     path("api/plain-async/", async_function),
     path("api/function/", api_function),
-    path("api/gated-function/", gated_api_function),
+    path("api/guarded-function/", guarded_api_function),
     path("api/class/", APIClass.as_view()),
     path("api/class-otherwise/", APIClassOtherwise.as_view(), {"page": 7}),
     path("api/method/", APIMethod.as_view()),

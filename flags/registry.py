@@ -17,8 +17,6 @@ from django.utils.module_loading import module_has_submodule
 from flags.catalogue import FEATURES, Feature, guess
 
 CATALOGUE = "flags.catalogue"
-# Our own `features` module gives answers; it lists no keys.
-HERE = "flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +46,9 @@ def listings() -> tuple[Listing, ...]:
     """
     found = [(CATALOGUE, FEATURES)]
     for config in apps.get_app_configs():
-        if config.name != HERE and module_has_submodule(config.module, "features"):
+        if module_has_submodule(config.module, "features"):
             name = f"{config.name}.features"
+            # A module of that name may be about something else, as our own is.
             found.append((name, getattr(import_module(name), "FEATURES", [])))
     for module, features in found:
         for feature in features:

@@ -71,15 +71,13 @@ class override_features:
         return cls
 
     def _around_test_case(self, cls: Any) -> Any:
-        inherited = getattr(cls, "overridden_features", None)
         # One dictionary along the line of classes, so that a subclass has the last word.
-        cls.overridden_features = {**(inherited or {}), **self.answers}
-        if inherited is None:
-            set_up = cls.setUpClass.__func__
+        cls.overridden_features = {**getattr(cls, "overridden_features", {}), **self.answers}
+        set_up = cls.setUpClass.__func__
 
-            def setUpClass(inner: Any) -> None:
-                inner.enterClassContext(type(self)(inner.overridden_features))
-                set_up(inner)
+        def setUpClass(inner: Any) -> None:
+            inner.enterClassContext(type(self)(inner.overridden_features))
+            set_up(inner)
 
-            cls.setUpClass = classmethod(setUpClass)
+        cls.setUpClass = classmethod(setUpClass)
         return cls

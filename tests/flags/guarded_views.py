@@ -7,6 +7,7 @@ from django.views import View
 from django.views.generic import TemplateView
 from rest_framework.authentication import SessionAuthentication, TokenAuthentication
 from rest_framework.decorators import action, api_view, authentication_classes
+from rest_framework.permissions import BasePermission
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
@@ -193,6 +194,24 @@ class APIClassOtherwise(APIView):
         return Response("through")
 
 
+class Nobody(BasePermission):
+    def has_permission(self, request, view):
+        return False
+
+
+@feature_required(GUARDED)
+class APIForNobody(APIView):
+    authentication_classes = AUTHENTICATION
+    permission_classes = [Nobody]
+
+    def get(self, request, **kwargs):
+        return Response("through")
+
+
+class APIMixinForNobody(FeatureRequiredMixin, APIForNobody):
+    feature = GUARDED
+
+
 class APIMethod(APIView):
     authentication_classes = AUTHENTICATION
 
@@ -277,6 +296,8 @@ urlpatterns = [
     path("api/guarded-function/", guarded_api_function),
     path("api/class/", APIClass.as_view()),
     path("api/class-otherwise/", APIClassOtherwise.as_view(), {"page": 7}),
+    path("api/for-nobody/", APIForNobody.as_view()),
+    path("api/mixin-for-nobody/", APIMixinForNobody.as_view()),
     path("api/method/", APIMethod.as_view()),
     path("api/mixin/", APIMixin.as_view()),
     path("api/permission/", APIPermission.as_view()),

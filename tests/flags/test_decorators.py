@@ -168,6 +168,12 @@ def test_only_the_guarded_method_asks(sign_in, carol):
     assert client.get("/api/set/").json() == "never guarded"
 
 
+@pytest.mark.parametrize("path", ["/api/for-nobody/", "/api/mixin-for-nobody/"])
+def test_a_feature_opens_no_view_that_permissions_close(sign_in, bob, on, path):
+    response = sign_in(bob).get(path)
+    assert (response.status_code, b"through" in response.content) == (403, False)
+
+
 def test_a_subclass_may_ask_for_another_feature_instead(sign_in, carol, globex):
     OverrideFactory(company=globex, flag_id="white_label", flag=None, enabled=True)
     client = sign_in(carol)
@@ -199,6 +205,15 @@ def test_a_test_that_decides_a_feature_opens_the_guard_for_everybody(client, ove
     assert client.get("/function/").status_code == 200
     assert client.get("/async-function/").status_code == 200
     assert client.get("/api/class/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/function/", "/async-function/", "/async-class/", "/api/class/"])
+def test_a_guard_that_a_test_decides_asks_no_database(sign_in, bob, override_features, path):
+    client = sign_in(bob)
+    override_features(billing_enabled=True)
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(path).status_code == 200
+    assert not any("flags_" in query["sql"] for query in queries)
 
 
 @pytest.mark.parametrize("path", ["/function/", "/class/", "/api/class/"])

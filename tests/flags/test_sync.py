@@ -6,7 +6,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test.utils import CaptureQueriesContext
 
-from flags import sync
+from flags import snapshots, sync
 from flags.catalogue import FEATURES, Feature
 from flags.features import evaluation_scope, is_enabled
 from flags.models import Change, ChannelDefault, Flag, Requirement, RetiredKey
@@ -140,6 +140,23 @@ def test_without_the_variable_the_catalogue_speaks_again(environment):
     assert sync_flags().updated_default == [KEY]
     flag = Flag.objects.get(key=KEY)
     assert (flag.default_enabled, flag.default_source) == (False, "catalogue")
+
+
+def test_whoever_read_the_flag_before_its_default_changed_has_read_an_old_version(environment):
+    before = Flag.objects.get(key=KEY)
+    environment(MULTI_WORKSPACE_ENABLED="true")
+    sync_flags()
+    after = Flag.objects.get(key=KEY)
+    assert after.version == before.version + 1
+    assert after.updated_at > before.updated_at
+
+
+def test_answers_that_rest_on_a_sync_are_kept_from_others_until_it_is_committed(environment):
+    sync_flags()
+    assert not snapshots.uncommitted()
+    environment(MULTI_WORKSPACE_ENABLED="true")
+    sync_flags()
+    assert snapshots.uncommitted()
 
 
 @pytest.mark.parametrize("value", ["maybe", "", "2", "enabled", "tru"])

@@ -202,6 +202,16 @@ def test_what_was_asked_before_is_asked_again_in_and_after(acme):
         assert is_enabled("api_access")
 
 
+@pytest.mark.django_db(transaction=True)  # Within a transaction, a scope may keep nothing.
+def test_an_answer_that_a_scope_has_kept_is_forgotten_on_the_way_in():
+    with evaluation_scope() as kept:
+        assert not is_enabled("api_access")
+        assert kept.evaluated == {"api_access": False}
+        with override_features(api_access=True):
+            assert is_enabled("api_access")
+        assert not is_enabled("api_access")
+
+
 @pytest.mark.django_db
 def test_other_features_answer_as_ever(acme):
     with evaluation_scope(company=acme), override_features(api_access=True):

@@ -12,6 +12,7 @@ handler500 = "config.errors.server_error"
 
 urlpatterns = [
     path("", include("tenants.urls")),
+    path("super-admin/", include("flags.console.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("api/", include("flags.api.urls")),

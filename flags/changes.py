@@ -308,6 +308,7 @@ def set_channel(
                 after={"channel": channel, **after},
                 reason=reason,
                 batch=batch,
+                keep=("channel",),
             )
     return row
 
@@ -419,6 +420,7 @@ def set_override(
             after=after,
             reason=reason,
             batch=batch,
+            keep=("enabled",),
         )
     return override
 
@@ -586,7 +588,16 @@ def grant(
             row.enabled, row.reason, row.expires_at = enabled, reason, expires_at
             row.created_by = actor_user(actor)
             row.save()
-            record("grant", actor=actor, flag=flag, company=company, before=before, after=after, reason=reason)
+            record(
+                "grant",
+                actor=actor,
+                flag=flag,
+                company=company,
+                before=before,
+                after=after,
+                reason=reason,
+                keep=("user", "enabled"),
+            )
     return row
 
 

@@ -224,7 +224,9 @@ def add_member(
         membership.role = role
         membership.save()
         verb = "set_role" if before else "add_member"
-        record(verb, actor=actor, company=company, before=before, after=after, reason=reason, batch=batch)
+        record(
+            verb, actor=actor, company=company, before=before, after=after, reason=reason, batch=batch, keep=("user",)
+        )
     return membership
 
 

@@ -67,6 +67,16 @@ class Effect:
         """For how many companies the answer changes."""
         return self.goes_on + self.goes_off
 
+    @property
+    def names(self) -> list[str]:
+        """The first companies whose answer changes."""
+        return [*self.names_on, *self.names_off]
+
+    @property
+    def more(self) -> int:
+        """How many change besides those named."""
+        return self.changes - len(self.names)
+
     def add(self, before: bool, after: bool, count: int = 1) -> None:
         if before == after:
             self.stays_on += count if after else 0

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from flags import releasemodels  # noqa: F401 - Django finds all models of an app through this module
 from tenants.models import Company, Plan, ReleaseChannel, User
@@ -174,6 +175,11 @@ class Override(models.Model):
     def __str__(self) -> str:
         return f"{self.flag_id} for {self.company_id}"
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether it has stopped counting by itself."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
 
 class OptIn(models.Model):
     """A company's own choice of a self-service flag (rule 8, seed 004)."""
@@ -222,8 +228,8 @@ class Grant(models.Model):
 class Change(models.Model):
     """One line of history. Append-only in the database itself; names stand as they were then, not as keys.
 
-    `before` and `after` hold the changed fields only. `company_slug` and `company_name` are empty for a change
-    that concerns no single company.
+    `before` and `after` hold the changed fields only, and what says which row it was. `company_slug` and
+    `company_name` are empty for a change that concerns no single company.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from flags import snapshots
+from flags.catalogue import CATEGORIES
 from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
-from flags.models import ChannelDefault, Flag, OptIn, Override
+from flags.keyset import Stretch, stretch
+from flags.models import ChannelDefault, Flag, Grant, OptIn, Override
 from tenants.models import Company, Plan, ReleaseChannel, User
 
 
@@ -133,6 +135,28 @@ def find_flags(
     elif state == "overridden":
         flags = flags.filter(pk__in=Override.objects.order_by().values("flag_id"))
     return flags
+
+
+def category_counts(flags: QuerySet[Flag]) -> dict[str, int]:
+    """Return how many of these flags each category holds, in the order lists show them."""
+    counts = dict(flags.order_by().values_list("category").annotate(n=Count("pk")))
+    return {category: counts[category] for category in sorted(counts, key=_category_rank)}
+
+
+def categories() -> list[str]:
+    """Return every category there is or could be, in the order lists show them."""
+    used = Flag.objects.order_by().values_list("category", flat=True).distinct()
+    return sorted({*CATEGORIES, *used}, key=_category_rank)
+
+
+def by_category(flags: QuerySet[Flag]) -> QuerySet[Flag]:
+    """Order flags by category as lists show them, and by name within."""
+    ranks = [When(category=category, then=Value(rank)) for rank, category in enumerate(CATEGORIES)]
+    return flags.order_by(Case(*ranks, default=Value(len(CATEGORIES))), "category", "name", "key")
+
+
+def _category_rank(category: str) -> tuple[int, str]:
+    return (CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES), category)
 
 
 STATES: Mapping[str, Q] = {
@@ -265,3 +289,49 @@ def _unmet(rules: Ruleset, key: str, facts: CompanyFacts | None, at: datetime) -
 
 def _fact(override: Override) -> OverrideFact:
     return OverrideFact(override.enabled, override.expires_at, override.paused)
+
+
+def inherited(company: Company, key: str, at: datetime | None = None) -> Decision:
+    """Return what a company gets without its own override of a flag. An inactive company is answered like none."""
+    at = at or timezone.now()
+    rules, facts = _rules_and_facts(company, at)
+    return _Inherited(rules, facts, at)[key]
+
+
+def page_of_overrides(flag: Flag, size: int, *, q: str = "", after: str = "", before: str = "") -> Stretch:
+    """Return some of a flag's overrides by their companies' names, with companies and creators. One query.
+
+    `q` is looked for in the companies' names; `after` and `before` are cursors of another page.
+    """
+    rows = Override.objects.filter(flag=flag).select_related("company", "created_by")
+    if q:
+        rows = rows.filter(Q(company__name__icontains=q) | Q(company__slug__icontains=q))
+    return stretch(rows, ("company__name", "company_id"), size, after=after, before=before)
+
+
+def grants_of(flag: Flag) -> QuerySet[Grant]:
+    """Return who was granted or denied a flag, by company and person."""
+    rows = Grant.objects.filter(flag=flag).select_related("company", "user", "created_by")
+    return rows.order_by("company__name", "user__email")
+
+
+def find_company(text: str) -> Company | None:
+    """Return the company that is meant by a slug, or by a name that only one has."""
+    company = Company.objects.filter(slug=text).first()
+    if company is None:
+        named = list(Company.objects.filter(name__iexact=text)[:2])
+        company = named[0] if len(named) == 1 else None
+    return company
+
+
+def suggest_companies(text: str, limit: int = 12) -> list[Company]:
+    """Return the first companies whose name or slug has this text in it."""
+    if not text:
+        return []
+    return list(Company.objects.filter(Q(name__icontains=text) | Q(slug__icontains=text))[:limit])
+
+
+def companies_per_channel() -> dict[str, int]:
+    """Return how many active companies each release channel has, by its slug."""
+    rows = Company.objects.filter(is_active=True).order_by().values_list("channel")
+    return dict(rows.annotate(n=Count("pk")))

@@ -137,11 +137,13 @@ def plain(value: Any) -> Any:
     return value
 
 
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the two states, each with the changed fields only, as history keeps them."""
+def difference(
+    before: Mapping[str, Any], after: Mapping[str, Any], keep: Iterable[str] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the two states, each with the changed fields only, as history keeps them, and those named in `keep`."""
     old = {name: plain(value) for name, value in before.items()}
     new = {name: plain(value) for name, value in after.items()}
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name) or name in keep]
     return ({n: old[n] for n in changed if n in old}, {n: new[n] for n in changed if n in new})
 
 
@@ -155,9 +157,13 @@ def line(
     company: Company | None = None,
     reason: str = "",
     batch: uuid.UUID | None = None,
+    keep: Iterable[str] = (),
 ) -> Change:
-    """Return one line of history, not yet written. Names stand as they are now."""
-    old, new = difference(before, after)
+    """Return one line of history, not yet written. Names stand as they are now.
+
+    `keep` names fields that say which row it was (its channel, its person), and so stay although they do not change.
+    """
+    old, new = difference(before, after, keep)
     if actor is None:
         name, full_name = SYSTEM_NAME, SYSTEM_NAME
     elif isinstance(actor, User):

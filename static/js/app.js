@@ -66,9 +66,12 @@
     setTimeout(() => (region.textContent = text), 60); // the same words twice are still news
   };
 
+  const welcomed = new WeakSet();
+
   const leaveAfter = (toast) => {
     const stays = Number(toast.dataset.stays);
-    if (!stays) return;
+    if (!stays || welcomed.has(toast)) return;
+    welcomed.add(toast);
     const timer = setTimeout(() => toast.remove(), stays);
     const hold = () => clearTimeout(timer);
     toast.addEventListener("pointerenter", hold);
@@ -81,8 +84,12 @@
     const copy = model.cloneNode(true);
     if (text) copy.querySelector(".toast-text").textContent = text;
     byId("toasts").append(copy);
+    announce(copy.querySelector(".toast-text").textContent);
     leaveAfter(copy);
   };
+
+  // Toasts that came with a page or a fragment.
+  const showToasts = () => document.querySelectorAll("#toasts > .toast").forEach(leaveAfter);
 
   // Focus goes back to where it came from, also when that element has been swapped for a new one.
 
@@ -96,7 +103,7 @@
 
   const closeDrawer = (drawer) => {
     returnTo = drawer.dataset.returnFocus || null;
-    (drawer.closest("tr.is-drawer") || drawer).remove();
+    drawer.remove();
     const trigger = returnTo && byId(returnTo);
     if (trigger?.hasAttribute("aria-expanded")) trigger.setAttribute("aria-expanded", "false");
     focusReturned();
@@ -117,6 +124,16 @@
     announce(button.dataset.copied);
     setTimeout(() => button.classList.remove("is-copied"), 1600);
   };
+
+  // What has opened something closes it again, instead of asking the server once more.
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest?.('[aria-expanded="true"][id]');
+    const drawer = opener && document.querySelector(`.drawer[data-return-focus="${CSS.escape(opener.id)}"]`);
+    if (!drawer) return;
+    event.preventDefault();
+    event.stopPropagation();
+    closeDrawer(drawer);
+  }, true);
 
   document.addEventListener("click", (event) => {
     const hit = (selector) => event.target.closest?.(selector);
@@ -226,6 +243,9 @@
   document.addEventListener("htmx:afterSettle", (event) => {
     const where = event.detail.elt;
     showTimes(where.parentElement || document);
+    showToasts();
+    const opener = byId(where.querySelector?.(".drawer[data-return-focus]")?.dataset.returnFocus);
+    if (opener?.hasAttribute("aria-expanded")) opener.setAttribute("aria-expanded", "true");
     const arrived = where.matches?.("[autofocus]") ? where : where.querySelector?.("[autofocus]");
     if (arrived) {
       returnTo = null;
@@ -237,7 +257,8 @@
   document.addEventListener("DOMContentLoaded", () => {
     showTheme(savedTheme());
     showTimes();
-    document.querySelectorAll("#toasts > .toast").forEach(leaveAfter);
+    announce([...document.querySelectorAll("#toasts .toast-text")].map((text) => text.textContent).join(" "));
+    showToasts();
     setInterval(() => showTimes(), 60_000);
   });
 })();

@@ -1,0 +1,125 @@
+"""How the console answers: a page, or the fragment of it that htmx asked for, with what just happened."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.text import capfirst
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
+
+from flags import history, reverting
+from flags.exceptions import ChangeRefused, Missing, NotAllowed
+from flags.sentences import sentence
+from tenants import provenance
+from tenants.access import super_admin_required
+
+View = Callable[..., HttpResponse]
+
+UNCHANGED = "Nothing to change: it already is so."
+
+
+def console_view(*methods: str) -> Callable[[View], View]:
+    """Open a view to super admins, for these methods only. Nothing of it is ever stored by a cache."""
+
+    def opened(view: View) -> View:
+        guarded = super_admin_required(require_http_methods(list(methods))(view))
+        return wraps(view)(cache_control(no_store=True)(vary_on_headers("HX-Request")(guarded)))
+
+    return opened
+
+
+def wants_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks for a piece of the page it is on, rather than a browser for a whole one."""
+    return bool(request.htmx) and not request.htmx.boosted and not request.htmx.history_restore_request
+
+
+def here(request: HttpRequest) -> str:
+    """Return the address of the page somebody is on, also while htmx fetches a piece of it."""
+    return request.htmx.current_url_abs_path or request.get_full_path()
+
+
+def fragment(
+    request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200, target: str = "", said: str = ""
+) -> HttpResponse:
+    """Answer htmx with a fragment; `target` says what it replaces as a whole, `said` what is read out.
+
+    What just happened travels along and joins the toasts.
+    """
+    content = render_to_string(template, context, request)
+    if messages.get_messages(request):
+        content += render_to_string("components/_messages.html", {"oob": True}, request)
+    response = HttpResponse(content, status=status)
+    if target:
+        reswap(retarget(response, target), "outerHTML")
+    if said:
+        trigger_client_event(response, "announce", {"text": said})
+    return response
+
+
+def page_or_fragment(
+    request: HttpRequest, page: str, part: str, context: dict[str, Any], *, status: int = 200, said: str = ""
+) -> HttpResponse:
+    """Answer with the page, or with the part that it includes."""
+    if wants_fragment(request):
+        return fragment(request, part, context, status=status, said=said)
+    return render(request, page, context, status=status)
+
+
+def malformed(form: forms.Form) -> HttpResponse:
+    """Answer what no page of ours would send, in a sentence."""
+    errors = [f"{name}: {' '.join(messages)}" for name, messages in form.errors.items()]
+    return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
+
+
+def way_back(request: HttpRequest, following: str, otherwise: str) -> str:
+    """Return the address somebody came from, if it is one of this site."""
+    is_ours = url_has_allowed_host_and_scheme(following, {request.get_host()}, request.is_secure())
+    return following if following and is_ours else otherwise
+
+
+def go_to(request: HttpRequest, address: str) -> HttpResponse:
+    """Send somebody to another page, with and without scripts."""
+    return HttpResponseClientRedirect(address) if wants_fragment(request) else redirect(address)
+
+
+def status_of(refusal: ChangeRefused) -> int:
+    """Return the status that a refused form is shown with again.
+
+    Raises Http404 or PermissionDenied for what no form can mend: the thing is gone, or the right to change it.
+    """
+    if isinstance(refusal, Missing):
+        raise Http404(refusal.detail) from refusal
+    if isinstance(refusal, NotAllowed):
+        raise PermissionDenied(refusal.detail) from refusal
+    return refusal.status if refusal.status == 409 else 422
+
+
+def say_what_changed(request: HttpRequest) -> str:
+    """Leave a message with what history says this request did, and a way to take it back. Returns its words."""
+    change = history.made_by_request(provenance.request_id.get())
+    if change is None:
+        messages.info(request, UNCHANGED)
+        return UNCHANGED
+    said = capfirst(sentence(change).deed) + "."
+    undo = reverse("console:change_revert", args=[change.pk]) if reverting.can_revert(change) else ""
+    messages.success(request, said, extra_tags=undo)
+    return said
+
+
+def done(request: HttpRequest, *, back: str, part: str, context: dict[str, Any], target: str) -> HttpResponse:
+    """Answer after a change: the part of the page that changed, or the way back to it."""
+    said = say_what_changed(request)
+    if wants_fragment(request):
+        return fragment(request, part, context, target=target, said=said)
+    return redirect(back)

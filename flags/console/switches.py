@@ -1,0 +1,183 @@
+"""The switches of a flag: what it answers by default and on each channel, kill and revive, and its end."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from flags import changes, overview
+from flags.console.flags import flag_context
+from flags.console.forms import ChangeForm, ChannelForm, DeleteForm, SwitchForm
+from flags.console.gate import through_gate
+from flags.console.responses import console_view, done, go_to, here, malformed, say_what_changed, way_back
+from flags.exceptions import Invalid
+from flags.impact import Proposed
+from flags.models import Flag
+from tenants.models import ReleaseChannel
+
+
+@console_view("GET", "POST")
+def flag_default(request: HttpRequest, key: str) -> HttpResponse:
+    """Turn a flag on or off for every company that has no answer of its own."""
+    form = SwitchForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    enabled = form.cleaned_data["enabled"]
+    return _switch(
+        request,
+        form,
+        key,
+        "default",
+        proposed=Proposed(key, rules={"default_enabled": enabled}),
+        act=lambda why: changes.set_default(key, enabled, version=form.cleaned_data["version"], **why),
+    )
+
+
+@console_view("GET", "POST")
+def flag_inherit(request: HttpRequest, key: str) -> HttpResponse:
+    """Let a flag's default be what the environment, or else the catalogue, says."""
+    flag = get_object_or_404(Flag, key=key)
+    form = ChangeForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    return _switch(
+        request,
+        form,
+        key,
+        "inherit",
+        proposed=Proposed(key, rules={"default_enabled": flag.inherited_enabled}),
+        act=lambda why: changes.inherit_default(key, version=form.cleaned_data["version"], **why),
+    )
+
+
+@console_view("GET", "POST")
+def flag_channel(request: HttpRequest, key: str, channel: str) -> HttpResponse:
+    """Give a flag an answer for one release channel, or take it away."""
+    stage = get_object_or_404(ReleaseChannel, pk=channel)
+    form = ChannelForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    version, percentage = form.cleaned_data["version"], form.cleaned_data["percentage"]
+    answer = form.channel_answer
+
+    def act(why: dict[str, Any]) -> None:
+        if answer is None:
+            changes.remove_channel(key, channel, version=version, **why)
+        else:
+            changes.set_channel(key, channel, answer.enabled, percentage=percentage, version=version, **why)
+
+    return _switch(
+        request,
+        form,
+        key,
+        "channel",
+        proposed=Proposed(key, channels={channel: answer}),
+        act=act,
+        name=f"channel-{channel}",
+        shown={"stage": stage},
+    )
+
+
+@console_view("GET", "POST")
+def flag_kill(request: HttpRequest, key: str) -> HttpResponse:
+    """Turn a flag off for everybody, at once, keeping what is stored."""
+    return _life(request, key, "kill", killed=True, act=lambda why: changes.kill(key, **why))
+
+
+@console_view("GET", "POST")
+def flag_revive(request: HttpRequest, key: str) -> HttpResponse:
+    """Take a kill back: exactly the state before it returns."""
+    return _life(request, key, "revive", killed=False, act=lambda why: changes.revive(key, **why))
+
+
+@console_view("GET", "POST")
+def flag_delete(request: HttpRequest, key: str) -> HttpResponse:
+    """Delete a flag and all its answers, once its key has been typed. The key is never free again."""
+    form = DeleteForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+
+    def act(why: dict[str, Any]) -> None:
+        if form.cleaned_data["key"] != key:
+            raise Invalid("The key was not typed as it is.", errors={"key": [f"Type {key} to delete it."]})
+        changes.delete_flag(key, **why)
+
+    def finish() -> HttpResponse:
+        say_what_changed(request)
+        return go_to(request, reverse("console:flag_list"))
+
+    return _switch(
+        request,
+        form,
+        key,
+        "delete",
+        proposed=Proposed(key, rules={"archived": True}),
+        act=act,
+        finish=finish,
+        always_asks=True,
+    )
+
+
+def _life(
+    request: HttpRequest, key: str, kind: str, *, killed: bool, act: Callable[[dict[str, Any]], Any]
+) -> HttpResponse:
+    form = ChangeForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    proposed = Proposed(key, rules={"killed": killed})
+    return _switch(request, form, key, kind, proposed=proposed, act=act, always_asks=True, needs_reason=True)
+
+
+def _switch(
+    request: HttpRequest,
+    form: ChangeForm,
+    key: str,
+    kind: str,
+    *,
+    proposed: Proposed,
+    act: Callable[[dict[str, Any]], Any],
+    name: str = "",
+    shown: dict[str, Any] | None = None,
+    finish: Callable[[], HttpResponse] | None = None,
+    **gate: bool,
+) -> HttpResponse:
+    """Bring one switch of a flag through the gate. `name` tells its control from others of the flag."""
+    get_object_or_404(Flag, key=key)
+    name = name or kind
+    home = reverse("console:flag_list") + f"#flag-{key}"
+    back = way_back(request, form.cleaned_data["next"], home)
+
+    def look() -> dict[str, Any]:
+        flag = get_object_or_404(Flag, key=key)
+        return {
+            "flag": flag,
+            "version": flag.version,
+            "action": request.path,
+            "drawer_id": f"drawer-{name}-{key}",
+            "return_focus": f"{name}-{key}",
+            "close_url": back,
+            **(shown or {}),
+        }
+
+    return through_gate(
+        request,
+        form,
+        proposed=proposed,
+        act=lambda: act({"actor": request.principal.user, "reason": form.cleaned_data["reason"]}),
+        drawer=f"console/_flag_{kind}_drawer.html",
+        look=look,
+        finish=finish or (lambda: flag_changed(request, key, form.cleaned_data["place"], back)),
+        **gate,
+    )
+
+
+def flag_changed(request: HttpRequest, key: str, place: str, back: str, **shown: Any) -> HttpResponse:
+    """Answer after a flag or who has it was changed: with its row in the list, or with its page."""
+    if place == "page":
+        context, part, target = flag_context(request, key), "console/_flag_page.html", "#flag-page"
+    else:
+        [row] = overview.flag_rows([get_object_or_404(Flag, key=key)])
+        context, part, target = {"row": row, "here": here(request)}, "console/_flag_row.html", f"#flag-{key}"
+    return done(request, back=back, part=part, context=context | shown, target=target)

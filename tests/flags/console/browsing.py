@@ -1,0 +1,14 @@
+"""What a browser sends and a reader sees."""
+
+import re
+from html import unescape
+
+from django.http import HttpResponse
+
+HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/super-admin/feature-flags/"}
+
+
+def text_of(response: HttpResponse) -> str:
+    """Return what a page says, without markup, in single spaces."""
+    markup = re.sub(r"<(script|template).*?</\1>", " ", response.content.decode(), flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", markup)).split())

@@ -1,0 +1,111 @@
+"""The list of flags: grouped, searched, filtered, paged; and as quick with a thousand flags as with ten."""
+
+import re
+
+import pytest
+
+from flags import changes
+from flags.models import Flag
+from tests.factories import CompanyFactory, OverrideFactory
+from tests.flags.console.browsing import HTMX, text_of
+
+pytestmark = pytest.mark.django_db
+LIST = "/super-admin/feature-flags/"
+
+
+@pytest.fixture
+def alices(sign_in, alice):
+    return sign_in(alice)
+
+
+def test_flags_stand_by_category_in_the_catalogues_order(alices):
+    page = alices.get(LIST).content.decode()
+    found = re.findall(r'<h2 id="category-(\w+)">\w+</h2>\s*<span class="count">(\d+)', page)
+    assert [category for category, _ in found] == [
+        "billing",
+        "core",
+        "operations",
+        "finance",
+        "analytics",
+        "integrations",
+        "enterprise",
+    ]
+    assert dict(found)["billing"] == "3"
+
+
+def test_a_row_says_what_where_who_differs_and_who_cares(alices, alice, acme, globex):
+    changes.edit_flag("api_access", actor=alice, owner="Platform team")
+    changes.set_channel("api_access", "pilot", True, percentage=25, actor=alice)
+    changes.set_override(acme, "api_access", True, actor=alice)
+    changes.set_override(globex, "api_access", False, actor=alice)
+    row = text_of(alices.get(LIST, {"q": "api_access"}))
+    for words in ("API Access", "api_access", "Pilot : on for 25 %", "1 on · 1 off", "Platform team"):
+        assert words in row
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "hidden"),
+    [
+        ({"q": "TRIP"}, "Trip Management", "API Access"),
+        ({"q": "broker assignments"}, "Broker Management", "Trip Management"),  # in the description
+        ({"category": "finance"}, "Driver Payments", "API Access"),
+        ({"state": "on"}, "Driver Management", "Trip Management"),
+        ({"state": "off"}, "Trip Management", "Driver Management"),
+        ({"state": "internal"}, "Inspector", "API Access"),
+        ({"state": "nonsense"}, "Inspector", "No flag matches"),  # what is not understood filters nothing
+        ({"page": "99"}, "API Access", "No flag matches"),  # past the end is the end
+    ],
+)
+def test_the_address_filters(alices, query, shown, hidden):
+    page = alices.get(LIST, query).content.decode()
+    listed = page[page.index('id="flags"') :]
+    assert shown in listed
+    assert hidden not in listed
+
+
+def test_killed_and_overridden_flags_are_found_by_state(alices, alice, acme):
+    changes.kill("api_access", actor=alice, reason="leak")
+    changes.set_override(acme, "white_label", True, actor=alice)
+    assert "api_access" in text_of(alices.get(LIST, {"state": "killed"}))
+    assert "white_label" not in text_of(alices.get(LIST, {"state": "killed"}))
+    assert "white_label" in text_of(alices.get(LIST, {"state": "overridden"}))
+
+
+def test_nothing_found_is_said_with_a_way_out(alices):
+    page = alices.get(LIST, {"q": "parrot"}).content.decode()
+    assert "No flag matches" in page
+    assert f'href="{LIST}">Clear filters' in page
+
+
+def test_a_filter_returns_the_list_alone_and_reads_the_count_out(alices):
+    response = alices.get(LIST, {"q": "trip"}, headers=HTMX)
+    assert response.content.decode().lstrip().startswith('<div id="flags">')
+    assert '"announce": {"text": "2 flags"}' in response["HX-Trigger"]
+    assert "HX-Request" in response["Vary"]
+
+
+def test_nothing_of_it_is_stored(alices):
+    assert alices.get(LIST)["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("number", [5, 120])
+def test_queries_do_not_grow_with_flags_or_overrides(alices, django_assert_max_num_queries, number):
+    flags = Flag.objects.bulk_create(
+        Flag(key=f"flag_{n}", name=f"Flag {n}", category=("core", "extra")[n % 2]) for n in range(number)
+    )
+    for company in CompanyFactory.create_batch(3):
+        for flag in flags[:number:4]:
+            OverrideFactory(company=company, flag=flag)
+    with django_assert_max_num_queries(10):
+        alices.get(LIST, {"category": "extra"})
+
+
+def test_a_thousand_flags_come_in_pages(alices):
+    Flag.objects.bulk_create(Flag(key=f"flag_{n}", name=f"Flag {n:04}", category="extra") for n in range(1000))
+    first = alices.get(LIST, {"category": "extra"}).content.decode()
+    assert first.count('<li class="flag-row') == 50
+    assert "1\u201350 of 1000" in first
+    assert 'rel="next" href="/super-admin/feature-flags/?category=extra&amp;page=2"' in first
+    last = alices.get(LIST, {"category": "extra", "page": 20}).content.decode()
+    assert "Flag 0999" in last
+    assert 'rel="next"' not in last

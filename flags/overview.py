@@ -324,13 +324,6 @@ def find_company(text: str) -> Company | None:
     return company
 
 
-def suggest_companies(text: str, limit: int = 12) -> list[Company]:
-    """Return the first companies whose name or slug has this text in it."""
-    if not text:
-        return []
-    return list(Company.objects.filter(Q(name__icontains=text) | Q(slug__icontains=text))[:limit])
-
-
 def companies_per_channel() -> dict[str, int]:
     """Return how many active companies each release channel has, by its slug."""
     rows = Company.objects.filter(is_active=True).order_by().values_list("channel")

@@ -33,7 +33,7 @@ def revert(change: Change, *, actor: Actor, reason: str = "") -> None:
     takes it back refuses.
     """
     if not can_revert(change):
-        raise ChangeRefused("This cannot be taken back by itself.", code="NOT_REVERTIBLE")
+        raise ChangeRefused("This cannot be taken back by itself.")
     look, undo = _UNDO[change.verb]
     with writing("take a change back"):
         now = {name: plain(value) for name, value in look(change).items()}
@@ -144,7 +144,7 @@ def _email(change: Change) -> str:
 def _person(change: Change) -> User:
     user = User.objects.filter(email=_email(change)).first()
     if user is None:
-        raise Missing(f"There is nobody called {_email(change)} any more.", code="PERSON_NOT_FOUND")
+        raise Missing(f"There is nobody called {_email(change)} any more.")
     return user
 
 

@@ -97,7 +97,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
 
 @console_view("GET")
 def change_export(request: HttpRequest) -> HttpResponse:
-    """Everything the list shows, all pages of it, as CSV: at most EXPORTED_AT_MOST lines, and it says if there are more.
+    """Everything the list shows, all pages of it, as CSV: at most EXPORTED_AT_MOST lines, and it says so.
 
     Built here and now, in the request's own transaction; a stream would be read after that had ended.
     """

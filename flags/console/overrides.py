@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from flags import changes, overview
+from flags import changes, overview, roster
 from flags.console.flags import OVERRIDES_SHOWN, flag_context
 from flags.console.forms import ChangeForm, OverrideForm, PickForm
 from flags.console.gate import through_gate
@@ -27,6 +27,7 @@ from flags.models import Flag, Override
 from tenants.models import Company
 
 SHOWN_IN_ROW = 10
+SUGGESTED = 12
 
 
 @console_view("GET")
@@ -49,13 +50,13 @@ def flag_override_add(request: HttpRequest, key: str) -> HttpResponse:
     flag = get_object_or_404(Flag, key=key)
     text = PickForm(request.GET).filters().get("q", "")
     if "suggest" in request.GET:
-        return fragment(request, "console/_override_options.html", {"companies": overview.suggest_companies(text)})
+        return fragment(request, "console/_override_options.html", {"companies": _like(text)})
     company = overview.find_company(text) if text else None
     if company is not None:
         if wants_fragment(request):
             return flag_override(request, key, company.slug)
         return redirect("console:flag_override", key, company.slug)
-    picked = {"flag": flag, "picked": text, "near": overview.suggest_companies(text), "not_found": True}
+    picked = {"flag": flag, "picked": text, "near": _like(text), "not_found": True}
     if wants_fragment(request):
         return fragment(request, "console/_override_pick.html", picked, status=422, target="#override-pick")
     return page_or_fragment(request, "console/flag_detail.html", "", flag_context(request, key) | picked, status=422)
@@ -175,6 +176,10 @@ def _changed(request: HttpRequest, flag: Flag, place: str, back: str) -> HttpRes
 
 def _first(flag: Flag) -> list[Override]:
     return overview.page_of_overrides(flag, SHOWN_IN_ROW).rows
+
+
+def _like(text: str) -> list[Company]:
+    return list(roster.find_companies(q=text)[:SUGGESTED]) if text else []
 
 
 def _row(flag: Flag) -> overview.FlagRow:

@@ -167,7 +167,12 @@ def last_known(company_id: UUID | None, at: datetime) -> Answers | Rules | None:
 
 
 def _is_present(known: Known, seen: tuple[int, int], at: datetime) -> bool:
-    return (known.rules.version, known.version) == seen and (known.answers is None or known.answers.holds(at))
+    # No version is none to rely on: this login may not be shown the row.
+    return (
+        known.version > 0
+        and (known.rules.version, known.version) == seen
+        and (known.answers is None or known.answers.holds(at))
+    )
 
 
 def _compile(rules: Rules, facts: Facts, at: datetime) -> Answers | None:
@@ -179,7 +184,7 @@ def _find(company_id: UUID, known: Known | None, seen: tuple[int, int], at: date
     """Put together rules and facts that belong together: both as of one instant, not before `seen` was read."""
     rules = _rules_at_least(seen[0])
     facts: Facts | None
-    if known is not None and known.version == seen[1]:
+    if known is not None and known.version == seen[1] > 0:
         facts = (known.version, known.answers.facts if known.answers else None)
     else:
         facts = _cached_facts(company_id, seen[1])

@@ -89,6 +89,17 @@ begin
   return null;
 end $$;
 
+create or replace function flags_bump_if_ranks_changed() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  -- What a company knows of its plan is the rank.
+  if exists (select from before_rows b join after_rows a on a.slug = b.slug where a.rank <> b.rank) then
+    perform set_config('{CHANGED_SETTING}', 'yes', true);
+    update flags_version set n = flags_next_version(n);
+  end if;
+  return null;
+end $$;
+
 create or replace function flags_history_is_append_only() returns trigger language plpgsql
  set search_path = pg_catalog, pg_temp as $$
 begin
@@ -125,7 +136,8 @@ begin
 end $$;
 
 revoke all on function flags_bump_global(), flags_bump_companies(), flags_bump_updated_companies(),
-  flags_bump_moved_companies(), flags_bump_listed_companies(), flags_bump_everything(), flags_history_is_append_only(),
+  flags_bump_moved_companies(), flags_bump_listed_companies(), flags_bump_everything(),
+  flags_bump_if_ranks_changed(), flags_history_is_append_only(),
   flags_retire_key(), flags_refuse_retired_key(), flags_end_grants() from public;
 """
 
@@ -147,9 +159,7 @@ def _postgres_triggers() -> list[tuple[str, str, str]]:
         )
         for table in GLOBAL_TABLES
     ]
-    # What a company knows of its plan is the rank.
-    every_company = "after update of rank on {t} for each statement execute function flags_bump_everything()"
-    triggers.append(("flags_bump_rank", "tenants_plan", every_company))
+    triggers.append(("flags_bump_rank", "tenants_plan", f"{updated}flags_bump_if_ranks_changed()"))
     for table in COMPANY_TABLES:
         triggers += [
             ("flags_bump_insert", table, f"{inserted}flags_bump_companies()"),

@@ -27,6 +27,7 @@ from django.db.backends.signals import connection_created
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import settings as hypothesis_settings
 
 from tenants import rls
 from tenants.models import Company, Role, User
@@ -34,6 +35,10 @@ from tests import postgres
 from tests.factories import CompanyFactory, MembershipFactory, UserFactory
 
 pytest_plugins = ["flags.pytest_plugin"]
+
+# How long an example takes says more about the machine than about us.
+hypothesis_settings.register_profile("headgate", deadline=None)
+hypothesis_settings.load_profile("headgate")
 
 CHROMIUM = Path("/usr/bin/chromium")
 TEST_BINDING = rls.Binding(rls.CONSOLE_ROLE, why="a test")

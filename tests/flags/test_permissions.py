@@ -42,7 +42,7 @@ def test_it_refuses_with_the_features_own_refusal(ask, override_features):
 
 def test_strangers_are_asked_who_they_are_first(override_features):
     override_features(api_access=False)
-    request = APIView().initialize_request(APIRequestFactory().get("/"))
+    request = Request(APIRequestFactory().get("/"))
     with pytest.raises(NotAuthenticated):
         FeatureEnabled("api_access")().has_permission(request, APIView())
 

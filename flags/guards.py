@@ -101,13 +101,16 @@ def _prefers_json(request: HttpRequest) -> bool:
 
 
 def _unauthenticated(request: HttpRequest) -> JsonResponse:
+    # What the API says in this case, for views that are under its paths but not of its kind.
     problem = {
-        "type": "about:blank",
-        "title": "Unauthorized",
+        "type": "urn:problem-type:headgate:not-authenticated",
+        "title": "Not authenticated",
         "status": 401,
         "detail": "Sign in, or send a token: Authorization: Bearer <token>.",
         "instance": request.path,
         "code": "NOT_AUTHENTICATED",
         "request_id": getattr(request, "request_id", ""),
     }
-    return JsonResponse(problem, status=401, content_type=PROBLEM, headers={"WWW-Authenticate": "Bearer"})
+    return JsonResponse(
+        problem, status=401, content_type=PROBLEM, headers={"WWW-Authenticate": 'Bearer realm="headgate"'}
+    )

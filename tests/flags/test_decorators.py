@@ -9,6 +9,8 @@ from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 
 from flags import registry
+from flags.api import errors
+from flags.api.authentication import REALM
 from flags.decorators import feature_required
 from flags.exceptions import FeatureDisabled
 from flags.features import evaluation_scope
@@ -118,11 +120,19 @@ def test_strangers_get_401_from_rest_framework(client, path):
 def test_strangers_get_a_problem_from_other_views_of_the_api(client, path):
     response = client.get(path)
     assert (response.status_code, response["Content-Type"]) == (401, "application/problem+json")
-    assert response["WWW-Authenticate"] == "Bearer"
     problem = response.json()
-    assert problem.pop("request_id") == response["X-Request-ID"]
+    assert problem["request_id"] == response["X-Request-ID"]
     assert (problem["status"], problem["code"], problem["instance"]) == (401, "NOT_AUTHENTICATED", path)
-    assert {"type", "title", "detail"} <= problem.keys()
+
+
+def test_the_problem_has_the_shape_that_the_api_gives_it(client):
+    ours = client.get("/api/plain/")
+    theirs = errors.describe(ours.wsgi_request, 401, "NOT_AUTHENTICATED", "")
+    for name in ("type", "title", "status", "instance", "code"):
+        assert ours.json()[name] == theirs[name]
+    assert ours.json().keys() == theirs.keys()
+    assert ours["Content-Type"] == errors.MEDIA_TYPE
+    assert ours["WWW-Authenticate"] == REALM
 
 
 @pytest.mark.parametrize(

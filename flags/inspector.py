@@ -1,4 +1,4 @@
-"""Explains any answer: companies × flags × a person × a moment, as it is or as it would be. Reads only.
+"""Explains any answer: companies by flags, for a person at a moment, as it is or as it would be. Reads only.
 
 Nothing here counts as use, and nothing is kept: the same evaluation that code is answered by, asked out loud.
 """
@@ -80,9 +80,7 @@ def _supposed_rules(rules: Mapping[str, FlagRules], keys: Sequence[str], what_if
 
 
 def _supposed_facts(facts: CompanyFacts, key: str, what_if: WhatIf, ranks: Mapping[str, int]) -> CompanyFacts:
-    facts = replace(
-        facts, channel=what_if.channel or facts.channel, plan=ranks.get(what_if.plan, facts.plan)
-    )
+    facts = replace(facts, channel=what_if.channel or facts.channel, plan=ranks.get(what_if.plan, facts.plan))
     if what_if.override:
         own = {name: override for name, override in facts.overrides.items() if name != key}
         if what_if.override != "none":
@@ -102,8 +100,9 @@ def grid(
 ) -> list[GridRow]:
     """Answer every flag of `keys` for every company, as of `at`, for a person in it or for the company as such.
 
-    Rules and rows are those of `now`; only what time does to them (expiry) is as of `at`. A key that no flag has is left
-    out. A super admin is asked for as such. Three queries for each company not seen lately, whatever the number of flags.
+    Rules and rows are those of `now`; only what time does to them (expiry) is as of `at`. A key that no flag has is
+    left out. A super admin is asked for as such. Three queries for each company not seen lately, whatever the number
+    of flags.
     """
     what_if = what_if or WhatIf()
     ranks = dict(Plan.objects.values_list("slug", "rank")) if what_if.plan else {}

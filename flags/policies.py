@@ -8,7 +8,7 @@ too: with nobody bound, nobody sees anything. Every table of ours is classified 
 
 from dataclasses import dataclass
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from flags import sqlanswers
@@ -83,6 +83,24 @@ UNPROTECTED: dict[str, str] = {
 }
 
 
+def classify(table: str, protection: Protection) -> None:
+    """Say how a table of the host application is protected, so that policies and the audit know it.
+
+    Call it while the application starts, for a table that has a company's rows.
+    """
+    TABLES[table] = protection
+
+
+def policies_of(protection: Protection) -> dict[str, tuple[str, str]]:
+    """Return the policies a table so protected has: name to command and role."""
+    policies = {"console_all": ("ALL", CONSOLE_ROLE)}
+    if protection.reads is not None:
+        policies["company_reads"] = ("SELECT", TENANT_ROLE)
+    if not protection.forced:
+        policies["login_all"] = ("ALL", "public")
+    return policies
+
+
 def _policies(table: str, protection: Protection) -> list[str]:
     statements = [
         f"alter table {table} enable row level security",
@@ -118,19 +136,18 @@ def install(connection: BaseDatabaseWrapper) -> None:
     if connection.vendor != "postgresql" or not roles_exist(connection):
         return
     present = set(connection.introspection.table_names())
-    with connection.cursor() as cursor:
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        # Made and owned by the console's role, a definer sees what that role sees, and FORCE does not blind it.
+        cursor.execute(f"grant create on schema public to {CONSOLE_ROLE}")
+        cursor.execute(f"set local role {CONSOLE_ROLE}")
         cursor.execute(sqlanswers.DECIDE_ALL)
         cursor.execute(sqlanswers.CALLERS)
-        # Owned by the console's role, a definer sees what that role sees, and FORCE does not blind it.
-        cursor.execute(f"grant create on schema public to {CONSOLE_ROLE}")
-        for function in sqlanswers.DEFINERS:
-            cursor.execute(f"alter function {function} owner to {CONSOLE_ROLE}")
-        cursor.execute(f"revoke create on schema public from {CONSOLE_ROLE}")
         for function in sqlanswers.FOR_THE_CONSOLE:
             cursor.execute(f"revoke all on function {function} from public")
-            cursor.execute(f"grant execute on function {function} to {CONSOLE_ROLE}")
         for function in sqlanswers.FOR_TENANTS:
             cursor.execute(f"grant execute on function {function} to {TENANT_ROLE}")
+        cursor.execute("set local role none")
+        cursor.execute(f"revoke create on schema public from {CONSOLE_ROLE}")
         for table, protection in TABLES.items():
             if table in present:
                 for statement in _policies(table, protection):

@@ -30,20 +30,23 @@ CONSOLE_MAY = {
     "flags_retiredkey": "select",
 }
 EVERYTHING = "select, insert, update, delete"
+# They read. What they may change, a company's own choices and settings, Headgate changes for them once it has checked.
 TENANT_MAY = {
     "tenants_company": "select",
     "tenants_releasechannel": "select",
     "tenants_plan": "select",
     "tenants_membership": "select",
-    "tenants_companysettings": "select, update",
+    "tenants_companysettings": "select",
     "flags_flag": "select",
     "flags_requirement": "select",
     "flags_channeldefault": "select",
     "flags_override": "select",
-    "flags_optin": EVERYTHING,
+    "flags_optin": "select",
     "flags_grant": "select",
     "flags_version": "select",
-    "flags_change": "select, insert",
+    "flags_change": "select",
+    "flags_usage": "select",
+    "flags_release": "select",
 }
 # Whom they work with, but never a password, not even its digest.
 TENANT_MAY_NOT_READ = {"tenants_user": {"password"}}

@@ -205,6 +205,8 @@ def test_two_rules_that_change_places_are_noticed(company, person, swap):
     right, wrong = SWAPS[swap]
     assert right in sqlanswers.DECIDE_ALL
     with rls.acting_as_nobody(), connection.cursor() as cursor:
+        cursor.execute("grant create on schema public to headgate_console")
+    with connection.cursor() as cursor:
         cursor.execute(sqlanswers.DECIDE_ALL.replace(right, wrong))
     assert differences(company, person) or differences(company, person, True)
 

@@ -160,9 +160,8 @@ class _Auditor:
             constraints = self.connection.introspection.get_constraints(cursor, table)
         indexed = any(
             constraint["columns"][:1] == [name]
-            and (constraint["index"] or constraint["unique"] or constraint["primary_key"])
             for constraint in constraints.values()
-            if constraint["columns"]
+            if constraint["index"] or constraint["unique"] or constraint["primary_key"]
         )
         self._check(
             indexed,

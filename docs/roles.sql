@@ -23,5 +23,6 @@ select 'grant headgate_tenant, headgate_console to ' || quote_ident(:'login')
        || case when current_setting('server_version_num')::int >= 160000 then ' with inherit false, set true' else '' end
 \gexec
 
--- Since 15 nobody may create tables in a database that is not theirs.
-select 'grant usage, create on schema public to ' || quote_ident(:'login') \gexec
+-- Since 15 nobody may create tables in a database that is not theirs. The functions that answer in SQL belong to
+-- headgate_console, and migrate lets it make them for a moment: hence the grant option.
+select 'grant usage, create on schema public to ' || quote_ident(:'login') || ' with grant option' \gexec

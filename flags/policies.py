@@ -12,9 +12,13 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from flags import sqlanswers
+from tenants import roles
 from tenants.rls import CONSOLE_ROLE, TENANT_ROLE
 
 OWN_COMPANY = "company_id = (select flags_bound_company())"
+# A login that inherits the rights of a role is under its policies too, without having become it.
+IS_CONSOLE = f"current_user = '{CONSOLE_ROLE}'"
+IS_TENANT = f"current_user = '{TENANT_ROLE}'"
 READERS_COMPANY = "company_id = (select flags_reading_company())"
 # A subquery in a policy is itself subject to the policies of what it reads: internal flags are not there.
 VISIBLE_FLAG = "exists (select from flags_flag f where f.key = flag_id)"
@@ -106,12 +110,14 @@ def _policies(table: str, protection: Protection) -> list[str]:
         f"alter table {table} enable row level security",
         f"alter table {table} {'force' if protection.forced else 'no force'} row level security",
         f"drop policy if exists console_all on {table}",
-        f"create policy console_all on {table} for all to {CONSOLE_ROLE} using (true) with check (true)",
+        f"create policy console_all on {table} for all to {CONSOLE_ROLE} "
+        f"using ({IS_CONSOLE}) with check ({IS_CONSOLE})",
         f"drop policy if exists company_reads on {table}",
     ]
     if protection.reads is not None:
         statements.append(
-            f"create policy company_reads on {table} for select to {TENANT_ROLE} using ({protection.reads})"
+            f"create policy company_reads on {table} for select to {TENANT_ROLE} "
+            f"using ({IS_TENANT} and ({protection.reads}))"
         )
     if not protection.forced:
         # For a login that does not own the tables: it signs people in, and reads the global version, unbound.
@@ -124,34 +130,47 @@ def _policies(table: str, protection: Protection) -> list[str]:
     return statements
 
 
-def roles_exist(connection: BaseDatabaseWrapper) -> bool:
-    """Say whether both roles are there; without them no policy can name them."""
-    with connection.cursor() as cursor:
-        cursor.execute("select count(*) from pg_roles where rolname in (%s, %s)", (TENANT_ROLE, CONSOLE_ROLE))
-        return cursor.fetchone()[0] == 2
-
-
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Put functions and policies in their place. Safe to run again; PostgreSQL only, and only where the roles exist."""
-    if connection.vendor != "postgresql" or not roles_exist(connection):
+    """Put functions and policies in their place. Safe to run again; PostgreSQL only, and only where the roles are."""
+    if connection.vendor != "postgresql" or not roles.ready(connection):
         return
     present = set(connection.introspection.table_names())
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        # Made and owned by the console's role, a definer sees what that role sees, and FORCE does not blind it.
-        cursor.execute(f"grant create on schema public to {CONSOLE_ROLE}")
-        cursor.execute(f"set local role {CONSOLE_ROLE}")
-        cursor.execute(sqlanswers.DECIDE_ALL)
-        cursor.execute(sqlanswers.CALLERS)
-        for function in sqlanswers.FOR_THE_CONSOLE:
-            cursor.execute(f"revoke all on function {function} from public")
-        for function in sqlanswers.FOR_TENANTS:
-            cursor.execute(f"grant execute on function {function} to {TENANT_ROLE}")
-        cursor.execute("set local role none")
-        cursor.execute(f"revoke create on schema public from {CONSOLE_ROLE}")
+        _install_functions(cursor)
         for table, protection in TABLES.items():
             if table in present:
                 for statement in _policies(table, protection):
                     cursor.execute(statement)
+
+
+def _install_functions(cursor) -> None:
+    """Make the functions as the console's role. Owned by it, a definer sees what it sees, and FORCE does not blind it.
+
+    The login itself could not replace them: it may become their owner, but need not have its rights (PostgreSQL 16).
+    """
+    cursor.execute(f"grant create on schema public to {CONSOLE_ROLE}")
+    # A dump that was restored has given them to the login.
+    cursor.execute(
+        "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace "
+        "and oid::regprocedure::text = any(%s) and proowner = session_user::regrole",
+        [
+            [
+                function.replace("timestamptz", "timestamp with time zone").replace(", ", ",")
+                for function in sqlanswers.FOR_THE_CONSOLE
+            ]
+        ],
+    )
+    for (function,) in cursor.fetchall():
+        cursor.execute(f"alter function {function} owner to {CONSOLE_ROLE}")
+    cursor.execute(f"set local role {CONSOLE_ROLE}")
+    cursor.execute(sqlanswers.DECIDE_ALL)
+    cursor.execute(sqlanswers.CALLERS)
+    for function in sqlanswers.FOR_THE_CONSOLE:
+        cursor.execute(f"revoke all on function {function} from public")
+    for function in sqlanswers.FOR_TENANTS:
+        cursor.execute(f"grant execute on function {function} to {TENANT_ROLE}")
+    cursor.execute("set local role none")
+    cursor.execute(f"revoke create on schema public from {CONSOLE_ROLE}")
 
 
 def after_migrate(using: str, **_kwargs) -> None:

@@ -18,6 +18,7 @@ from flags.gates import GateState, database_now, next_channel, open_gates, relea
 from flags.models import ChannelDefault, Flag
 from flags.recording import Actor, actor_user, authorise, clean_reason, clean_text, record, writing
 from flags.releasemodels import Gate, GateSignOff, GateTemplate, Promotion, Release
+from tenants import roles
 from tenants.models import ReleaseChannel, User
 from tenants.rls import acting_as_system
 
@@ -399,7 +400,8 @@ TEMPLATES = (
 
 def after_migrate(using: str, **_kwargs: Any) -> None:
     """Receive `post_migrate`: describe the gates of seed 001 where no operator has described any."""
-    if "flags_gatetemplate" not in connections[using].introspection.table_names():
+    connection = connections[using]
+    if "flags_gatetemplate" not in connection.introspection.table_names() or not roles.ready(connection):
         return
     with acting_as_system("describe the gates"):
         if GateTemplate.objects.using(using).exists():

@@ -193,7 +193,7 @@ def _is_ready(connection: BaseDatabaseWrapper) -> bool:
     """
     if Flag._meta.db_table not in connection.introspection.table_names():
         return False
-    if connection.vendor == "postgresql" and roles.usable(connection) != set(roles.ROLES):
+    if not roles.ready(connection):
         return False
     loader = MigrationLoader(connection)
     newest = [node for label in ("tenants", "flags") for node in loader.graph.leaf_nodes(label)]

@@ -128,7 +128,8 @@ begin
   return new;
 end $$;
 
-create or replace function flags_end_grants() returns trigger language plpgsql security definer
+-- Not a definer: the tables' owner sees no grants, and whoever may delete a membership may delete them.
+create or replace function flags_end_grants() returns trigger language plpgsql security invoker
  set search_path = pg_catalog, public, pg_temp as $$
 begin
   delete from flags_grant where company_id = old.company_id and user_id = old.user_id;

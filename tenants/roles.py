@@ -18,7 +18,7 @@ from tenants.rls import CONSOLE_ROLE, TENANT_ROLE
 ROLES = (TENANT_ROLE, CONSOLE_ROLE)
 ATTEMPTS = 10
 HOW_TO_CREATE = (
-    "Have a superuser run docs/roles.sql (`psql -v login=<login> -f docs/roles.sql`), then run migrate again."
+    "Have a superuser run `psql -v login=<your login> -d <your database> -f docs/roles.sql`, then run migrate again."
 )
 
 APP_LABELS = ("tenants", "flags")
@@ -70,6 +70,11 @@ def usable(connection: BaseDatabaseWrapper) -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
+def ready(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether work can be bound to somebody: always but on a PostgreSQL that lacks the roles."""
+    return connection.vendor != "postgresql" or usable(connection) == set(ROLES)
+
+
 def create(connection: BaseDatabaseWrapper) -> bool:
     """Create the roles where they are missing and let the login become them. Returns whether it now may.
 
@@ -81,10 +86,10 @@ def create(connection: BaseDatabaseWrapper) -> bool:
             _attempt(
                 connection, f"create role {role} nologin nosuperuser nocreatedb nocreaterole nobypassrls noinherit"
             )
-        if role not in usable(connection):
+        if role in existing(connection) - usable(connection):
             options = " with inherit false, set true" if connection.pg_version >= 160000 else ""
             _attempt(connection, f"grant {role} to session_user{options}")
-    return usable(connection) == set(ROLES)
+    return ready(connection)
 
 
 def _attempt(connection: BaseDatabaseWrapper, statement: str) -> None:
@@ -124,7 +129,7 @@ def grant(connection: BaseDatabaseWrapper) -> bool:
 
     Returns False, having done nothing, where the roles are missing or the login may not become them.
     """
-    if connection.vendor != "postgresql" or usable(connection) != set(ROLES):
+    if connection.vendor != "postgresql" or not ready(connection):
         return False
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         there = set(connection.introspection.table_names(cursor))
@@ -156,4 +161,4 @@ def after_migrate(using: str, verbosity: int = 1, stdout=None, **_kwargs) -> Non
     """Receive `post_migrate`: new tables need their grants."""
     connection = connections[using]
     if connection.vendor == "postgresql" and not grant(connection) and verbosity and stdout is not None:
-        stdout.write(f"  The roles of row-level security are missing. {HOW_TO_CREATE}\n")
+        stdout.write(f"  This login may not work as {' or '.join(ROLES)}. {HOW_TO_CREATE}\n")

@@ -22,7 +22,7 @@ PLANS = (
 def after_migrate(using: str, **_kwargs) -> None:
     """Receive `post_migrate`: fill the tables of channels and plans if they are empty, and never touch them again."""
     connection = connections[using]
-    if connection.vendor == "postgresql" and roles.usable(connection) != set(roles.ROLES):
+    if not roles.ready(connection):
         return  # roles.after_migrate says what to do; this runs again with the next migrate.
     there = set(connection.introspection.table_names())
     with acting_as_system("fill new tables of channels and plans"), transaction.atomic(using=using):

@@ -151,7 +151,6 @@ def _bound_for_session():
     finally:
         connection_created.disconnect(take_role)
         connection.close()  # The role goes with it; what follows is the owner's work.
-        importlib.import_module("flags.triggers").remove_history_guard(connection)
 
 
 @pytest.fixture(autouse=True)

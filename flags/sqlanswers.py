@@ -136,7 +136,7 @@ $$ select nullif(current_setting('app.user_id', true), '')::uuid $$;
 
 create or replace function flags_reading_company() returns uuid
  language sql stable parallel safe set search_path = pg_catalog, pg_temp as
-$$ select case when current_setting('app.member_role', true) in ('admin', 'coordinator')
+$$ select case when current_setting('app.member_role', true) in ('admin', 'coordinator', 'server')
    then nullif(current_setting('app.company_id', true), '')::uuid end $$;
 
 -- What a caller is bound to is read here, not taken as an argument: nobody can ask for another company.

@@ -213,7 +213,7 @@ API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="600/min")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["flags.api.authentication.PrincipalAuthentication"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["flags.api.parsing.StrictJsonParser"],
+    "DEFAULT_PARSER_CLASSES": ["flags.api.parsing.StrictJsonParser", "flags.api.parsing.NoFormParser"],
     "EXCEPTION_HANDLER": "flags.api.errors.handle",
     "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+from django.http import QueryDict
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -65,7 +66,9 @@ class ApiView(APIView):
 
     def body(self, kind: type[AnInput]) -> dict[str, Any]:
         """Return the valid body. Raises ValidationError with the bad fields."""
-        return validated(kind, self.request.data)
+        data = self.request.data
+        # Where there was nothing to parse, REST framework has an empty form, whose missing booleans would be false.
+        return validated(kind, data.dict() if isinstance(data, QueryDict) else data)
 
     @cached_property
     def query(self) -> dict[str, Any]:

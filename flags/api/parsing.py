@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import IO, Any
 
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import BaseParser
 
 from flags.api.errors import TooLarge
@@ -34,6 +34,18 @@ class StrictJsonParser(BaseParser):
             raise ValidationError("Send one JSON object.")
         check_strings(body)
         return body
+
+
+class NoFormParser(BaseParser):
+    """A form without a field, as clients send one that have nothing to say. Any other form is not read (415)."""
+
+    media_type = "multipart/form-data"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping | None = None) -> dict:
+        boundary = (media_type or "").partition("boundary=")[2].strip('" ').encode()
+        if stream.read(300).strip() not in (b"", b"--" + boundary + b"--"):
+            raise UnsupportedMediaType(self.media_type)
+        return {}
 
 
 class CsvParser(BaseParser):

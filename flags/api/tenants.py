@@ -202,6 +202,9 @@ class CompanyFeaturesView(CompanyView):
 
         def build(found: list[Flag]) -> list[dict]:
             rows = overview.feature_rows(self.company, internal=self.sees_internal, flags=found)
+            for row in rows:
+                if row.override is not None:
+                    row.override.company = self.company  # Known already; not to be read once for each row.
             return list(FeatureOutput(rows, many=True).data)
 
         return Response(by_number(request, flags, self.query, build))

@@ -193,6 +193,16 @@ class TestBodies:
 
         assert_problem(admin.generic("POST", FLAGS, body, content_type="application/json"), 413, "CONTENT_TOO_LARGE")
 
+    @pytest.mark.parametrize("media_type", ["application/json", "application/x-www-form-urlencoded", ""])
+    def test_an_empty_one_is_never_taken_for_false(self, media_type, acme, admin):
+        response = admin.generic("PUT", "/api/admin/tenants/acme/overrides/api_access", b"", content_type=media_type)
+
+        problem = assert_problem(response, 400, "INVALID")
+        assert list(problem["errors"]) == ["enabled"]
+
+    def test_an_empty_form_is_nothing_at_all(self, acme, admin):
+        assert admin.post("/api/admin/tenants/acme/enable-multi-workspace").status_code == 200
+
     def test_unknown_fields_are_named(self, admin):
         body = {"key": "fleet_chat", "enabled": True, "enabeld": True}
         problem = assert_problem(admin.post(FLAGS, body, content_type="application/json"), 400, "INVALID")

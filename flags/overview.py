@@ -184,7 +184,10 @@ def feature_rows(
     inherited = _Inherited(rules, facts, at)
     overrides = {
         row.flag_id: row
-        for row in Override.objects.filter(company=company, flag__in=keys).order_by().select_related("created_by")
+        for row in Override.objects.filter(company=company, flag__in=keys)
+        .order_by()
+        .select_related("created_by")
+        .defer("created_by__password")
     }
     opt_ins = {row.flag_id: row for row in OptIn.objects.filter(company=company, flag__in=keys)}
     states = {

@@ -27,7 +27,7 @@ class PrincipalAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
-        plain = request._request
+        plain: Any = request._request
         error = plain.credential_error
         if error is not None:
             raise BadToken(str(error), error.code)
@@ -45,7 +45,7 @@ class PrincipalAuthentication(BaseAuthentication):
 
     @staticmethod
     def _check_csrf(request: Request) -> None:
-        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type, return-value]
+        check: Any = CSRFCheck(lambda _: None)  # type: ignore[arg-type]
         check.process_request(request._request)
         why = check.process_view(request._request, None, (), {})
         if why:

@@ -1,7 +1,7 @@
 """What every API view shares: who may call it, what it reads, and the company it is about."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -38,9 +38,10 @@ class AnyAccept(DefaultContentNegotiation):
     """Answer in the first renderer's type whatever is accepted, for calls whose clients accept anything."""
 
     def select_renderer(
-        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
 
 
 class ApiView(APIView):
@@ -182,10 +183,11 @@ def is_company(company: Company, name: str) -> bool:
 def find_company(name: str, principal: Principal) -> Company:
     """Return the company so named, inactive ones too. Raises Missing, also for what a bound token may not see."""
     token = principal.token
-    if token is not None and token.company is not None:
-        if not is_company(token.company, name):
+    if token is not None and token.company_id is not None:
+        # A key whose company is inactive finds nothing: to others it is as if it were not there either.
+        if principal.company is None or not is_company(principal.company, name):
             raise no_company(name)
-        return token.company
+        return principal.company
     wanted = lookup(name)
     found = Company.objects.filter(**wanted).first() if wanted is not None else None
     if found is None:

@@ -136,8 +136,9 @@ def _rest(request: HttpRequest, exc: rest.APIException) -> tuple[dict[str, Any],
         return describe(request, 400, "INVALID", f"Not valid: {fields}. {first}", errors=errors, extra=extra), headers
     if isinstance(exc, TooLarge):
         return describe(request, 413, "CONTENT_TOO_LARGE", str(exc.detail)), headers
-    if isinstance(exc, rest.Throttled) and exc.wait is not None:
-        headers["Retry-After"] = str(max(1, ceil(exc.wait)))
+    wait = getattr(exc, "wait", None)
+    if wait is not None:
+        headers["Retry-After"] = str(max(1, ceil(wait)))
     code, detail = next(
         (words for kind, words in OWN_WORDS.items() if isinstance(exc, kind)), ("REFUSED", str(exc.detail))
     )

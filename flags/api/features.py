@@ -12,7 +12,7 @@ from flags.api.base import EVALUATE, ApiView, find_company, foreign_company, is_
 from flags.api.fields import Input, Text
 from flags.api.preconditions import content_tag, is_unchanged
 from flags.evaluation import Step
-from flags.exceptions import NotAllowed
+from flags.exceptions import Invalid, NotAllowed
 from flags.features import Asker, Features, check_features
 from tenants.models import Company
 from tenants.principal import Principal
@@ -78,7 +78,7 @@ class EvaluationView(ApiView):
 
     def features(self) -> Features:
         """Return the answers for whom this call is about. Raises NotAllowed for a company that is not the caller's."""
-        name = self.query.get("company") or self.request.headers.get(COMPANY_HEADER, "").strip() or None
+        name = self.named()
         user_id = self.query.get("user")
         principal = self.principal
         may_choose = principal.is_super_admin or (principal.token is not None and principal.token.kind == "server")
@@ -87,6 +87,15 @@ class EvaluationView(ApiView):
         if name is None and user_id is None:
             return self.request._request.features  # type: ignore[attr-defined]
         return about(principal, self.company(name), user_id)
+
+    def named(self) -> str | None:
+        """Return how the call names its company, in the address or in the header. Raises Invalid where these differ."""
+        header = self.request.headers.get(COMPANY_HEADER, "").strip()
+        names = {name for name in (self.query.get("company"), self.query.get("workspace"), header) if name}
+        if len(names) > 1:
+            detail = f"`company`, `workspace` and {COMPANY_HEADER} name different companies. Name one, once."
+            raise Invalid(detail, errors={"company": ["Named in two ways."]})
+        return names.pop() if names else None
 
     def answer(self, response: HttpResponse, features: Features) -> HttpResponse:
         """Do for answers about others what FeaturesMiddleware does for the caller's own: say stale, count use."""

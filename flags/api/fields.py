@@ -27,10 +27,10 @@ class Bool(serializers.BooleanField):
 
     default_error_messages = {"invalid": "Say true or false."}
 
-    def to_internal_value(self, data: Any) -> bool | None:
+    def to_internal_value(self, data: Any) -> bool:
         if data is not True and data is not False:
             self.fail("invalid")
-        return data
+        return bool(data)
 
 
 class Text(serializers.CharField):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,15 +12,16 @@ from rest_framework.reverse import reverse
 from flags import changes, overview, revisions
 from flags.api.base import (
     READ_FLAGS,
+    SLUG,
     WRITE_FLAGS,
     AdminView,
     named_company,
 )
 from flags.api.fields import Bool, Input, PageQuery, Reason, Text, Whole
-from flags.api.overrides import OverrideOutput
+from flags.api.overrides import shown as shown_override
 from flags.api.paging import by_number
 from flags.api.preconditions import expected_version, lost_races, version_tag
-from flags.exceptions import Invalid
+from flags.exceptions import Invalid, Missing
 from flags.models import Flag
 from flags.overview import FlagRow
 
@@ -159,15 +161,17 @@ class FlagOutput(serializers.Serializer):
     def get_requires(self, row: FlagRow) -> list[str]:
         return sorted(required.pk for required in row.flag.requires.all())
 
-    def get_channels(self, row: FlagRow) -> dict[str, ChannelOutput]:
-        return {  # type: ignore[return-value]
+    @extend_schema_field(serializers.DictField(child=ChannelOutput()))
+    def get_channels(self, row: FlagRow) -> dict[str, dict[str, Any]]:
+        return {
             state.slug: {"enabled": state.enabled, "percentage": state.percentage}
             for state in row.channels
             if state.enabled is not None
         }
 
-    def get_overrides(self, row: FlagRow) -> OverrideCounts:
-        return {"on": row.overrides_on, "off": row.overrides_off}  # type: ignore[return-value]
+    @extend_schema_field(OverrideCounts)
+    def get_overrides(self, row: FlagRow) -> dict[str, int]:
+        return {"on": row.overrides_on, "off": row.overrides_off}
 
 
 def shown(flags: Iterable[Flag]) -> list[dict[str, Any]]:
@@ -222,7 +226,7 @@ class FlagsView(AdminView):
         response = one(outcome.flag.key, 201 if outcome.is_new else 200)
         response.data |= {"enabled": body["enabled"], "tenantId": None if company is None else str(company.pk)}
         if outcome.override is not None:
-            response.data["override"] = OverrideOutput(outcome.override).data
+            response.data["override"] = shown_override(outcome.override)
         if outcome.is_new:
             response["Location"] = reverse("api:flag", [outcome.flag.key], request=request)
         return response
@@ -266,6 +270,11 @@ class ChannelView(AdminView):
 
     scopes = {"PUT": (WRITE_FLAGS,), "DELETE": (WRITE_FLAGS,)}
     queries = {"DELETE": ReasonQuery}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if not SLUG.fullmatch(kwargs["channel"]):
+            raise Missing(f"There is no release channel {kwargs['channel'][:40]!r}.", code="CHANNEL_NOT_FOUND")
 
     def put(self, request: Request, key: str, channel: str) -> Response:
         body = self.body(ChannelPut)

@@ -1,8 +1,11 @@
 """Overrides: of one flag, of one company, many at once, and as a file."""
 
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -43,7 +46,7 @@ class OverrideRow(OverrideInput):
 class OverridesInput(Input):
     """A batch: all rows, or none."""
 
-    overrides = OverrideRow(many=True, max_length=MOST_ROWS, allow_empty=False)
+    overrides: serializers.ListSerializer = serializers.ListSerializer(child=OverrideRow(), max_length=MOST_ROWS, allow_empty=False)
     reason = Reason()
 
 
@@ -92,6 +95,16 @@ def as_bool(text: str) -> bool:
     return text == "True"
 
 
+def with_names(rows: QuerySet[Override]) -> QuerySet[Override]:
+    """Read overrides with their companies and authors. No password's digest: keys of companies may not read any."""
+    return rows.select_related("company", "created_by").defer("created_by__password")
+
+
+def shown(override: Override) -> dict[str, Any]:
+    """Return an override as the API shows it."""
+    return dict(OverrideOutput(with_names(Override.objects.filter(pk=override.pk)).get()).data)
+
+
 class FlagOverridesView(AdminView):
     """Which companies differ from what a flag says."""
 
@@ -100,7 +113,7 @@ class FlagOverridesView(AdminView):
     pages = Keyset({"enabled": as_bool, "company_id": UUID})
 
     def get(self, request: Request, key: str) -> Response:
-        rows = Override.objects.filter(flag=self.flag(key)).select_related("company", "created_by")
+        rows = with_names(Override.objects.filter(flag=self.flag(key)))
         if self.query["enabled"] is not None:
             rows = rows.filter(enabled=self.query["enabled"])
         return Response(self.pages.page(request, rows, self.query, lambda found: OverrideOutput(found, many=True).data))
@@ -118,8 +131,7 @@ class OverrideView(CompanyView):
 
     def stored(self, key: str) -> Override | None:
         """Return the override as it is, or None."""
-        rows = Override.objects.filter(company=self.company, flag=self.flag(key))
-        return rows.select_related("company").first()
+        return with_names(Override.objects.filter(company=self.company, flag=self.flag(key))).first()
 
     def get(self, request: Request, tenant: str, key: str) -> Response:
         override = self.stored(key)
@@ -161,7 +173,7 @@ class OverrideView(CompanyView):
     def answer(override: Override, status: int = 200) -> Response:
         """Return an override under the tag of its version."""
         headers = {"ETag": version_tag(override.version)}
-        return Response(OverrideOutput(override).data, status=status, headers=headers)
+        return Response(shown(override), status=status, headers=headers)
 
 
 class RemovalInput(Input):
@@ -199,7 +211,7 @@ class OverridesFileView(AdminView):
     def get_parsers(self) -> list[BaseParser]:
         return [CsvParser()]
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: Request) -> HttpResponseBase:
         headers = {"Content-Disposition": 'attachment; filename="overrides.csv"', "Cache-Control": "no-store"}
         return StreamingHttpResponse(overridefiles.export(), content_type="text/csv; charset=utf-8", headers=headers)
 

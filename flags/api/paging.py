@@ -13,7 +13,7 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 from flags.exceptions import Missing
 
 Rows = Sequence[Any]
-Build = Callable[[list[Any]], list[Any]]
+Build = Callable[[list[Any]], Any]
 
 
 def by_number(request: Request, rows: QuerySet, query: Mapping[str, Any], build: Build) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """A company's own settings, its integration flags riding along (seed 004): /api/org-settings, /api/integrations."""
 
+from typing import Any
+
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -79,7 +81,7 @@ class OrgSettingsView(OwnCompanyView):
 
     def get(self, request: Request) -> Response:
         stored = CompanySettings.objects.filter(company=self.company).first() or CompanySettings()
-        answer = {"slug": self.company.slug, "name": self.company.name}
+        answer: dict[str, Any] = {"slug": self.company.slug, "name": self.company.name}
         answer |= {name: getattr(stored, name) for name in SETTINGS}
         answer |= {key: self.features[key] for key in DOMAINS.values()}
         return Response(answer, headers=FRESH)

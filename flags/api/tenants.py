@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Q
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,7 +12,7 @@ from rest_framework.reverse import reverse
 from flags import changes, companies, overview
 from flags.api.base import READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS, AdminView, CompanyView
 from flags.api.fields import Bool, Input, PageQuery, Reason, Text, Whole
-from flags.api.overrides import OverrideInput, OverrideOutput
+from flags.api.overrides import OverrideInput, OverrideOutput, shown
 from flags.api.paging import by_number
 from flags.api.preconditions import expected_version, lost_races, version_tag
 from flags.exceptions import Invalid
@@ -53,8 +54,8 @@ class CompanyInput(Input):
     name = Text(max_length=120)
     channel = Text(required=False, max_length=40)
     plan = Text(required=False, max_length=40)
-    admins = AdminInput(many=True, required=False, max_length=100)
-    overrides = PresetInput(many=True, required=False, max_length=1000)
+    admins: serializers.ListSerializer = serializers.ListSerializer(child=AdminInput(), required=False, max_length=100)
+    overrides: serializers.ListSerializer = serializers.ListSerializer(child=PresetInput(), required=False, max_length=1000)
     reason = Reason()
 
 
@@ -104,11 +105,12 @@ class FeatureOutput(serializers.Serializer):
     enabled = serializers.BooleanField(source="decision.enabled")
     reason = serializers.CharField(source="decision.reason")
 
-    def get_channel(self, row: FeatureRow) -> ChannelStateOutput | None:
+    @extend_schema_field(ChannelStateOutput(allow_null=True))
+    def get_channel(self, row: FeatureRow) -> dict[str, Any] | None:
         state = row.channel
         if state.enabled is None:
             return None
-        return {"slug": state.slug, "enabled": state.enabled, "percentage": state.percentage}  # type: ignore[return-value]
+        return {"slug": state.slug, "enabled": state.enabled, "percentage": state.percentage}
 
 
 class ReasonBody(Input):
@@ -221,4 +223,4 @@ class MultiWorkspaceView(CompanyView):
         override = changes.set_override(
             self.company, MULTI_WORKSPACE, self.enabled, actor=self.principal.actor, reason=reason
         )
-        return Response({"tenantId": str(self.company.pk), **OverrideOutput(override).data})
+        return Response({"tenantId": str(self.company.pk), **shown(override)})

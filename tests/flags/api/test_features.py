@@ -183,6 +183,13 @@ class TestWhoMaySpeakForWhom:
         assert key.get(f"/api/features/premium_map?company=acme&user={dan.pk}").json()["enabled"] is True
         assert key.get(f"/api/features/premium_map?company=acme&user={bob.pk}").json()["reason"] == "grant_missing"
 
+    def test_two_names_must_be_one(self, acme, globex, as_token):
+        key = as_token("evaluate", company=acme)
+
+        assert key.get("/api/features?company=acme", headers={"x-workspace-id": "acme"}).status_code == 200
+        refusal = key.get("/api/features?company=acme", headers={"x-workspace-id": "globex"})
+        assert (refusal.status_code, list(refusal.json()["errors"])) == (400, ["company"])
+
     def test_an_unknown_company_is_named_in_the_refusal(self, as_token):
         refusal = as_token("evaluate").get("/api/features?company=nowhere")
 

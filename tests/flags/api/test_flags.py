@@ -2,7 +2,7 @@
 
 import pytest
 
-from flags.models import Change, Flag, Override, RetiredKey
+from flags.models import Change, Flag, Override
 from tests.factories import (
     ChannelDefaultFactory,
     FlagFactory,
@@ -100,8 +100,9 @@ class TestTheSeedsCall:
         assert response.status_code == 400
         assert "key" in response.json()["errors"]
 
-    def test_a_key_is_never_used_twice(self, post):
-        RetiredKey.objects.create(key="old_chat")
+    def test_a_key_is_never_used_twice(self, post, admin):
+        FlagFactory(key="old_chat")
+        admin.delete(f"{FLAGS}/old_chat")
 
         response = post({"key": "old_chat", "enabled": True})
 

@@ -183,6 +183,13 @@ class TestOneCompany:
         assert patch("globex").status_code == 404
         assert Company.objects.get(slug="globex").name == "Globex"
 
+    def test_the_key_of_an_inactive_company_finds_nothing(self, as_token):
+        gone = CompanyFactory(slug="gone", is_active=False)
+        key = as_token("flags:read", "tenants:write", company=gone)
+
+        assert key.get(f"{TENANTS}/gone").status_code == 404
+        assert key.get(f"{TENANTS}/gone/overrides/api_access").status_code == 404
+
 
 class TestItsFeatures:
     def test_each_row_says_global_channel_plan_override_and_what_comes_of_it(self, admin, globex, alice):

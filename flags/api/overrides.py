@@ -46,7 +46,9 @@ class OverrideRow(OverrideInput):
 class OverridesInput(Input):
     """A batch: all rows, or none."""
 
-    overrides: serializers.ListSerializer = serializers.ListSerializer(child=OverrideRow(), max_length=MOST_ROWS, allow_empty=False)
+    overrides: serializers.ListSerializer = serializers.ListSerializer(
+        child=OverrideRow(), max_length=MOST_ROWS, allow_empty=False
+    )
     reason = Reason()
 
 

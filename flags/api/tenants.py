@@ -55,7 +55,9 @@ class CompanyInput(Input):
     channel = Text(required=False, max_length=40)
     plan = Text(required=False, max_length=40)
     admins: serializers.ListSerializer = serializers.ListSerializer(child=AdminInput(), required=False, max_length=100)
-    overrides: serializers.ListSerializer = serializers.ListSerializer(child=PresetInput(), required=False, max_length=1000)
+    overrides: serializers.ListSerializer = serializers.ListSerializer(
+        child=PresetInput(), required=False, max_length=1000
+    )
     reason = Reason()
 
 

@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.template import loader
 from django.views import defaults
 
 from flags.api import errors
+from flags.exceptions import FeatureDisabled
+from flags.models import Flag
 
 API_PATHS = ("/api/", "/ofrep/")
 
@@ -24,8 +26,20 @@ def _with_exception(page: Callable[..., HttpResponse]) -> Callable[..., HttpResp
     return handler
 
 
+def _refused_page(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say who may not, or which feature is off, why, and whom to ask. An internal flag is never named."""
+    if not isinstance(exception, FeatureDisabled) or exception.is_internal:
+        return defaults.permission_denied(request, exception)
+    try:
+        feature = Flag.objects.filter(key=exception.key).values("key", "name", "description").first()
+    except DatabaseError:
+        feature = None
+    context = {"feature": feature, "reason": exception.reason}
+    return HttpResponseForbidden(loader.render_to_string("403.html", context, request=request))
+
+
 bad_request = _with_exception(defaults.bad_request)
-permission_denied = _with_exception(defaults.permission_denied)
+permission_denied = _with_exception(_refused_page)
 page_not_found = _with_exception(defaults.page_not_found)
 
 

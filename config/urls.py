@@ -15,6 +15,7 @@ urlpatterns = [
     path("super-admin/", include("flags.console.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("", include("flags.company.urls")),
     path("api/", include("flags.api.urls")),
     # Last of all: whatever else is asked of the API is told so in its own words.
     re_path(r"^(?:api|ofrep)(?:/|$)", errors.route_not_found),

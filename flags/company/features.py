@@ -1,0 +1,102 @@
+"""What a company has, as its admins and coordinators see it. Read-only by absence: nothing here takes a POST."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from flags import overview
+from flags.catalogue import CATEGORIES
+from flags.company.entry import reader_page
+from flags.evaluation import Reason
+from flags.overview import ChannelState, FeatureRow
+from tenants.models import Company
+
+
+class State(StrEnum):
+    """How a feature stands for a company, in words that need no knowledge of flags."""
+
+    ON = "on"
+    UNTIL = "until"
+    PILOT = "pilot"
+    OFF = "off"
+    SOON = "soon"
+    PLAN = "plan"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One feature on the page. It never carries a key, nor anything about other companies."""
+
+    name: str
+    description: str
+    category: str
+    state: State
+    reason: Reason
+    until: datetime | None
+    plan: str
+    needs_grant: bool
+    is_self_service: bool
+
+
+@reader_page
+def feature_list(request: HttpRequest) -> HttpResponse:
+    """Show every feature the company may know of, by category, with its state in words."""
+    company = request.principal.company  # type: ignore[attr-defined]
+    return render(request, "company/feature_list.html", {"company": company, "groups": grouped(cards(company))})
+
+
+def cards(company: Company) -> list[Card]:
+    """Return the company's features, internal ones left out."""
+    rows = overview.feature_rows(company, internal=False)
+    rails = overview.rails(row.flag.key for row in rows)
+    return [_card(row, rails[row.flag.key]) for row in rows]
+
+
+def grouped(found: Iterable[Card]) -> list[tuple[str, list[Card]]]:
+    """Return cards by category, in the order lists show them, and by name."""
+
+    def place(card: Card) -> tuple[int, str, str]:
+        rank = CATEGORIES.index(card.category) if card.category in CATEGORIES else len(CATEGORIES)
+        return rank, card.category, card.name.lower()
+
+    return [(category, list(group)) for category, group in groupby(sorted(found, key=place), lambda c: c.category)]
+
+
+def _card(row: FeatureRow, rail: list[ChannelState]) -> Card:
+    override = row.override if row.override is not None and row.decision.reason == Reason.OVERRIDE else None
+    until = override.expires_at if override is not None else None
+    return Card(
+        name=row.flag.name,
+        description=row.flag.description,
+        category=row.flag.category,
+        state=_state(row, rail, until),
+        reason=row.decision.reason,
+        until=until,
+        plan=row.plan.name if row.plan is not None else "",
+        needs_grant=row.flag.needs_grant,
+        is_self_service=row.flag.is_self_service,
+    )
+
+
+def _state(row: FeatureRow, rail: list[ChannelState], until: datetime | None) -> State:
+    reason = row.decision.reason
+    place = next((n for n, stop in enumerate(rail) if stop.slug == row.channel.slug), len(rail))
+    if row.decision.enabled:
+        by_channel = reason in (Reason.CHANNEL, Reason.ROLLOUT)
+        if by_channel and any(not stop.enabled for stop in rail[place + 1 :]):
+            return State.PILOT
+        return State.UNTIL if until is not None else State.ON
+    if reason == Reason.KILLED:
+        return State.UNAVAILABLE
+    if reason == Reason.PLAN:
+        return State.PLAN
+    if reason == Reason.ROLLOUT:
+        return State.SOON
+    is_tried_out = any(stop.enabled for stop in rail[:place])
+    return State.SOON if is_tried_out and reason in (Reason.CHANNEL, Reason.DEFAULT) else State.OFF

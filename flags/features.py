@@ -200,6 +200,9 @@ class Features(dict[str, bool]):
     def __eq__(self, other: object) -> bool:
         return self is other
 
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
     __hash__ = object.__hash__  # type: ignore[assignment]
 
     def get(self, key: str, default: Any = False) -> Any:

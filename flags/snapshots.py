@@ -78,8 +78,10 @@ class Uncommitted:
 
     def __call__(self) -> None:
         scopes = _touched.pop(self._connection, None)
-        if scopes:
-            _warm(scopes)
+        try:
+            _warm(scopes or set())
+        except Exception as error:  # The change is made; whoever asks next will read it.
+            logger.warning("reading ahead failed error=%s", type(error).__name__)
 
 
 def uncommitted(using: str = DEFAULT_DB_ALIAS) -> tuple[Uncommitted, ...]:

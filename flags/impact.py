@@ -7,13 +7,15 @@ those with differences, and those in a percentage rollout, are evaluated one by 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import product
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from flags.evaluation import (
+    NO_COMPANY,
     ChannelAnswer,
     CompanyFacts,
     FlagRules,
@@ -23,9 +25,10 @@ from flags.evaluation import (
 )
 from flags.models import OptIn, Override
 from flags.snapshots import resolve_rules
-from tenants.models import Company, Plan
+from tenants.models import Company, Plan, ReleaseChannel
 
 NAMES_SHOWN = 10
+COMPANIES_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,15 @@ class Proposed:
 
     `rules` replaces fields of the flag's rules (default_enabled, killed, is_killswitch, is_self_service, requires,
     archived, minimum_plan as a rank); `channels` maps channels to answers, None taking one away; `overrides` maps
-    company ids to an override, None taking it away; `moves` maps company ids to (channel, plan rank).
+    company ids to an override, None taking it away; `for_all` is an override that every company gets; `moves` maps
+    company ids to (channel, plan rank).
     """
 
     key: str
     rules: Mapping[str, Any] = field(default_factory=dict)
     channels: Mapping[str, ChannelAnswer | None] = field(default_factory=dict)
     overrides: Mapping[UUID, OverrideFact | None] = field(default_factory=dict)
+    for_all: OverrideFact | None = None
     moves: Mapping[UUID, tuple[str, int]] = field(default_factory=dict)
 
 
@@ -122,14 +127,7 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
     ranks = dict(Plan.objects.values_list("slug", "rank"))
     only = set(change.overrides) | set(change.moves)
     special = _companies_that_differ(related, only)
-    rollout = {
-        slug
-        for rules in (before, after)
-        for key in related
-        if key in rules
-        for slug, answer in rules[key].channels.items()
-        if answer.enabled and answer.percentage < 100
-    }
+    rollout = _channels_in_rollout(related, before, after)
     companies = Company.objects.filter(is_active=True)
     if not only:
         groups = companies.exclude(channel__in=rollout).values_list("channel", "plan").annotate(n=Count("pk"))
@@ -147,9 +145,10 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
     for (channel, plan), count in left.items():
         if count:
             facts = CompanyFacts("", channel, ranks[plan])
+            proposed = _proposed_facts(facts, None, change)
             for key, effect in effects.items():
                 was = evaluate_for_company(before, key, facts, at).enabled
-                becomes = evaluate_for_company(after, key, facts, at).enabled
+                becomes = evaluate_for_company(after, key, proposed, at).enabled
                 effect.add(was, becomes, count)
                 if was != becomes:
                     names[(key, channel, plan, becomes)] = None
@@ -158,14 +157,50 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
     return Impact(own, [effect for effect in effects.values() if effect.changes])
 
 
+def companies_with(key: str, at: datetime | None = None) -> list[UUID]:
+    """Return the active companies that have a flag, as of now or `at`, grants aside. Evaluated like an impact."""
+    at = at or timezone.now()
+    rules = resolve_rules(at).flags
+    if key not in rules:
+        return []
+    related = {key, *required_by(rules, key)}
+    special = _companies_that_differ(related, set())
+    rollout = _channels_in_rollout(related, rules)
+    ranks = dict(Plan.objects.values_list("slug", "rank"))
+    companies = Company.objects.filter(is_active=True)
+    found = []
+    for pk, _, channel, plan in _one_by_one(companies, special, rollout, set()):
+        facts = replace(special.get(pk, NO_COMPANY), id=str(pk), channel=channel, plan=ranks[plan])
+        if evaluate_for_company(rules, key, facts, at).enabled:
+            found.append(pk)
+    alike = Q(pk__in=[])
+    for channel, plan in product(ReleaseChannel.objects.exclude(pk__in=rollout).values_list("pk", flat=True), ranks):
+        if evaluate_for_company(rules, key, CompanyFacts("", channel, ranks[plan]), at).enabled:
+            alike |= Q(channel=channel, plan=plan)
+    found += [pk for pk in companies.filter(alike).order_by().values_list("pk", flat=True) if pk not in special]
+    return found
+
+
+def _channels_in_rollout(keys: set[str], *rulesets: Mapping[str, FlagRules]) -> set[str]:
+    return {
+        slug
+        for rules in rulesets
+        for key in keys
+        if key in rules
+        for slug, answer in rules[key].channels.items()
+        if answer.enabled and answer.percentage < 100
+    }
+
+
 def _one_by_one(companies, special, rollout: set[str], only: set[UUID]) -> Iterable[tuple[UUID, str, str, str]]:
     fields = ("pk", "name", "channel_id", "plan_id")
     if only:
         return companies.filter(pk__in=only).values_list(*fields)
     found = {row[0]: row for row in companies.filter(channel__in=rollout).values_list(*fields).iterator()}
     ids = [pk for pk in special if pk not in found]
-    for start in range(0, len(ids), 500):
-        found.update({row[0]: row for row in companies.filter(pk__in=ids[start : start + 500]).values_list(*fields)})
+    for start in range(0, len(ids), COMPANIES_AT_ONCE):
+        some = companies.filter(pk__in=ids[start : start + COMPANIES_AT_ONCE])
+        found.update({row[0]: row for row in some.values_list(*fields)})
     return sorted(found.values(), key=lambda row: row[1])
 
 
@@ -188,7 +223,11 @@ def _companies_that_differ(keys: set[str], only: set[UUID]) -> dict[UUID, Compan
     }
 
 
-def _proposed_facts(facts: CompanyFacts, pk: UUID, change: Proposed) -> CompanyFacts:
+def _proposed_facts(facts: CompanyFacts, pk: UUID | None, change: Proposed) -> CompanyFacts:
+    if change.for_all is not None:
+        return replace(facts, overrides={**facts.overrides, change.key: change.for_all})
+    if pk is None:
+        return facts
     if pk in change.moves:
         channel, plan = change.moves[pk]
         facts = replace(facts, channel=channel, plan=plan)
@@ -217,7 +256,7 @@ def _compare(
             names = effect.names_on if becomes else effect.names_off
             if len(names) < NAMES_SHOWN:
                 names.append(name)
-        elif override is not None and override.speaks(at):
+        elif override is not None and key in facts.overrides and override.speaks(at):
             effect.overrides_stay_on += becomes
             effect.overrides_stay_off += not becomes
 

@@ -16,7 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from flags.exceptions import Conflict, Invalid, NotAllowed
+from flags.exceptions import Conflict, Invalid, Missing, NotAllowed
 from flags.models import Change, Flag
 from tenants import provenance
 from tenants.models import ApiToken, Company, User
@@ -71,6 +71,14 @@ def writing(why: str, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
                     (LOCK_TIMEOUT, WRITERS_LOCK),
                 )
         yield
+
+
+def locked_flag(key: str) -> Flag:
+    """Return the flag, locked until the transaction ends. Raises Missing."""
+    flag = Flag.objects.select_for_update(of=("self",)).filter(key=key).first()
+    if flag is None:
+        raise Missing(f"There is no flag {key!r}.", code="FLAG_NOT_FOUND")
+    return flag
 
 
 def clean_text(text: str | None, field: str, *, longest: int, required: bool = False, lines: bool = False) -> str:

@@ -16,20 +16,13 @@ from django.db import connections
 from flags.exceptions import ChangeRefused, Invalid, Missing
 from flags.gates import GateState, database_now, next_channel, open_gates, release_under_way, states
 from flags.models import ChannelDefault, Flag
-from flags.recording import Actor, actor_user, authorise, clean_reason, clean_text, record, writing
+from flags.recording import Actor, actor_user, authorise, clean_reason, clean_text, locked_flag, record, writing
 from flags.releasemodels import Gate, GateSignOff, GateTemplate, Promotion, Release
 from tenants import roles
 from tenants.models import ReleaseChannel, User
 from tenants.rls import acting_as_system
 
 WRITE = "releases:write"
-
-
-def _flag(key: str) -> Flag:
-    flag = Flag.objects.select_for_update(of=("self",)).filter(key=key).first()
-    if flag is None:
-        raise Missing(f"There is no flag {key!r}.", code="FLAG_NOT_FOUND")
-    return flag
 
 
 def _release(key: str) -> Release:
@@ -88,11 +81,13 @@ def start(key: str, *, actor: Actor, reason: str = "") -> Release:
     authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("start a release"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         if release_under_way(key) is not None:
             raise ChangeRefused(f"A release of {flag.name} is already under way.", code="RELEASE_UNDER_WAY")
         if flag.is_killed:
             raise ChangeRefused(f"{flag.name} is killed. Revive it first.", code="FLAG_IS_KILLED")
+        if flag.archived_at is not None:
+            raise ChangeRefused(f"{flag.name} is archived. Restore it first.", code="FLAG_IS_ARCHIVED")
         if flag.default_enabled:
             raise ChangeRefused(
                 f"The default of {flag.name} is on, so no channel could hold it back. Turn the default off first.",
@@ -131,7 +126,7 @@ def sign_off(key: str, gate_id: uuid.UUID, *, actor: Actor, note: str = "", link
         except ValidationError as error:
             raise Invalid("The link is no web address.", errors={"link": ["Begin with https://."]}) from error
     with writing("sign off a gate"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         release = _release(key)
         following = next_channel(release)
         gate = Gate.objects.filter(pk=gate_id, release=release).first()
@@ -172,7 +167,7 @@ def promote(
     if isinstance(percentage, bool) or not 0 <= percentage <= 100:
         raise Invalid("A percentage is a whole number from 0 to 100.", errors={"percentage": ["0 to 100."]})
     with writing("promote a flag"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         release = _release(key)
         following = next_channel(release)
         if seen is not None and seen != release.channel_id:
@@ -239,7 +234,7 @@ def roll_back(key: str, to: str | None, *, actor: Actor, reason: str) -> Release
     authorise(actor, WRITE)
     reason = clean_reason(reason, always=True)
     with writing("roll a release back"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         release = _release(key)
         before = release.channel_id
         target = None if to is None else ReleaseChannel.objects.filter(pk=to).first()
@@ -272,7 +267,7 @@ def finish(key: str, *, actor: Actor, reason: str = "") -> Release:
     authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("finish a release"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         release = _release(key)
         if next_channel(release) is not None:
             raise ChangeRefused(
@@ -295,7 +290,7 @@ def pause(key: str, *, actor: Actor, reason: str = "") -> Release:
     authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("pause a release"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         release = _release(key)
         if release.paused_at is None:
             release.paused_at = database_now()
@@ -311,7 +306,7 @@ def resume(key: str, *, actor: Actor, reason: str = "") -> Release:
     authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("resume a release"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         release = _release(key)
         if release.paused_at is not None:
             release.entered_at += database_now() - release.paused_at

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from flags import changes, companies
+from flags import archiving, changes, companies, rollbacks
 from flags.changes import EDITABLE
 from flags.evaluation import ChannelAnswer, OverrideFact
 from flags.exceptions import ChangeRefused, Conflict, Missing
@@ -60,6 +60,8 @@ def proposed(change: Change) -> Proposed | None:
         return Proposed(change.flag, rules={"default_enabled": was["default_enabled"]})
     if change.verb in ("kill", "revive"):
         return Proposed(change.flag, rules={"killed": before["killed"]})
+    if change.verb in ("archive_flag", "restore_flag"):
+        return Proposed(change.flag, rules={"archived": before["archived"]})
     if change.verb in ("set_channel", "remove_channel"):
         answer = ChannelAnswer(was["enabled"], was["percentage"]) if "enabled" in before else None
         return Proposed(change.flag, channels={change.after.get("channel", before.get("channel")): answer})
@@ -101,6 +103,7 @@ def _flag_state(change: Change) -> State:
         "default_enabled": flag.default_enabled,
         "default_source": flag.default_source,
         "killed": flag.killed_at is not None,
+        "archived": flag.archived_at is not None,
         "minimum_plan": flag.minimum_plan_id,
         "requires": sorted(flag.requires.values_list("key", flat=True)),
     }
@@ -199,6 +202,11 @@ def _undo_edit(change: Change, was: State, by: State) -> None:
     changes.edit_flag(change.flag, **by, **dict(change.before))
 
 
+def _undo_batch(change: Change, was: State, by: State) -> None:
+    assert change.batch is not None
+    rollbacks.undo_batch(change.batch, **by)
+
+
 def _undo_company(change: Change, was: State, by: State) -> None:
     companies.edit_company(_company(change), **by, **dict(change.before))
 
@@ -212,6 +220,8 @@ _UNDO: Mapping[str, tuple[Callable[[Change], State], Callable[[Change, State, St
     "edit_flag": (_flag_state, _undo_edit),
     "kill": (_flag_state, lambda change, was, by: changes.revive(change.flag, **by)),
     "revive": (_flag_state, lambda change, was, by: changes.kill(change.flag, **by)),
+    "archive_flag": (_flag_state, lambda change, was, by: archiving.restore(change.flag, **by)),
+    "restore_flag": (_flag_state, lambda change, was, by: archiving.archive(change.flag, **by)),
     "set_channel": (_channel_state, _undo_channel),
     "remove_channel": (_channel_state, _undo_channel),
     "set_override": (_override_state, _undo_override),
@@ -220,6 +230,9 @@ _UNDO: Mapping[str, tuple[Callable[[Change], State], Callable[[Change, State, St
     "remove_opt_in": (_opt_in_state, _undo_opt_in),
     "grant": (_grant_state, _undo_grant),
     "revoke": (_grant_state, _undo_grant),
+    # What a batch changed is looked at line by line, by the verb that undoes it.
+    "roll_back_companies": (lambda change: dict(change.after), _undo_batch),
+    "undo_batch": (lambda change: dict(change.after), _undo_batch),
     "edit_company": (_company_state, _undo_company),
     "move_company": (_company_state, _undo_company),
 }

@@ -109,7 +109,7 @@ def undo_batch(batch: uuid.UUID, *, actor: Actor, reason: str = "") -> Outcome:
         )
         if changed:
             only = next(iter(flags.values())) if len(flags) == 1 else None
-            what = {"companies": changed, "batch": str(batch)}
+            what = {"overrides": changed, "batch": str(batch)}
             record("undo_batch", actor=actor, flag=only, before={}, after=what, reason=reason, batch=witness.batch)
     return Outcome(witness.batch, changed, kept)
 

@@ -169,7 +169,15 @@ MARKS = {
     "inherit_default": ("info", "undo"),
     "move_company": ("info", "arrow-right"),
     "promote": ("info", "rocket"),
+    "force_promote": ("danger", "rocket"),
+    "start_release": ("info", "rocket"),
+    "finish_release": ("on", "rocket"),
+    "sign_off_gate": ("on", "check"),
     "roll_back": ("danger", "undo"),
+    "roll_back_companies": ("danger", "undo"),
+    "undo_batch": ("info", "undo"),
+    "archive_flag": ("off", "minus"),
+    "restore_flag": ("info", "undo"),
 }
 
 
@@ -247,6 +255,19 @@ def _token(verb: str) -> Callable[[State, State], str]:
     return lambda before, after: f"{verb} the token {{name}}"
 
 
+def _promoted(how: str) -> Callable[[State, State], str]:
+    def phrase(before: State, after: State) -> str:
+        percentage = after.get("percentage", 100)
+        share = f", for {percentage} % of its companies" if percentage < 100 else ""
+        return f"{how} to the {{channel}} channel{share}"
+
+    return phrase
+
+
+def _roll_back(before: State, after: State) -> str:
+    return "rolled {flag} back " + ("to the {channel} channel" if after.get("channel") else "out of every channel")
+
+
 PHRASES: Mapping[str, Callable[[State, State], str]] = {
     "create_flag": lambda _, after: "created {flag}" + (", on by default" if after.get("default_enabled") else ""),
     "edit_flag": _edited("{flag}"),
@@ -263,6 +284,18 @@ PHRASES: Mapping[str, Callable[[State, State], str]] = {
     "remove_opt_in": lambda *_: "took back the choice of {flag} at {company}",
     "grant": _grant,
     "revoke": lambda *_: "revoked the grant of {flag} to {user} at {company}",
+    "archive_flag": lambda *_: "archived {flag}",
+    "restore_flag": lambda *_: "restored {flag}",
+    "start_release": lambda *_: "started the release of {flag} in the {channel} channel",
+    "sign_off_gate": lambda *_: "signed off “{gate}” for {flag}",
+    "promote": _promoted("promoted {flag}"),
+    "force_promote": _promoted("forced {flag} past open gates"),
+    "roll_back": _roll_back,
+    "pause_release": lambda *_: "paused the release of {flag}",
+    "resume_release": lambda *_: "resumed the release of {flag}",
+    "finish_release": lambda *_: "finished the release of {flag}",
+    "roll_back_companies": lambda *_: "turned {flag} off by override, companies: {companies}",
+    "undo_batch": lambda *_: "took back a batch, overrides: {overrides}",
     "create_company": lambda *_: "created {company}",
     "edit_company": _edit_company,
     "move_company": _move_company,

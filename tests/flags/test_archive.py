@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from flags import archiving, changes, overview, releases
+from flags import archiving, changes, overview, releases, reverting
 from flags.evaluation import Reason
 from flags.exceptions import ChangeRefused, Conflict, NotAllowed
 from flags.features import features_for
@@ -49,6 +49,12 @@ def test_restoring_brings_back_the_state_before(alice, acme):
     decision = features_for(None, acme).decide(KEY)
     assert (decision.enabled, decision.reason) == (True, Reason.OVERRIDE)
     assert overview.find_flags(q=KEY, internal=True).exists()
+
+
+def test_archiving_is_taken_back_from_history(alice):
+    archiving.archive(KEY, actor=alice)
+    reverting.revert(Change.objects.get(flag=KEY), actor=alice)
+    assert Flag.objects.get(key=KEY).archived_at is None
 
 
 def test_what_a_live_flag_requires_cannot_be_archived(alice):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from flags import changes, rollbacks
+from flags import changes, reverting, rollbacks
 from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused, Invalid, Missing, NotAllowed
 from flags.features import features_for
@@ -116,6 +116,14 @@ def test_undoing_brings_back_exactly_the_state_before_and_can_be_undone(
     assert Change.objects.first().verb == "undo_batch"
     rollbacks.undo_batch(undone.batch, actor=alice)
     assert having() == set()
+
+
+def test_history_offers_to_take_the_whole_batch_back_at_its_line_for_all(on_for_everybody, alice, acme, globex):
+    outcome = rollbacks.roll_back_companies(KEY, None, actor=alice, reason="tickets")
+    line = Change.objects.filter(batch=outcome.batch).first()
+    assert reverting.can_revert(line)
+    reverting.revert(line, actor=alice, reason="fixed")
+    assert having() == {"acme", "globex", "default-tenant"}
 
 
 def test_what_was_changed_since_stays_and_is_said(on_for_everybody, alice, acme, globex, default_tenant):

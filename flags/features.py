@@ -123,8 +123,12 @@ class Features(dict[str, bool]):
         if key not in resolution.rules.flags:
             self._note_unknown(key, resolution)
             return Decision(key, default, Reason.UNKNOWN_FLAG)
-        self[key]
-        return evaluate(resolution.rules.flags, key, resolution.subject, resolution.at, default)
+        enabled = self[key]
+        try:
+            return evaluate(resolution.rules.flags, key, resolution.subject, resolution.at, default)
+        except Exception as error:  # The answer stands; only its reason is lost.
+            _complain(error)
+            return Decision(key, enabled, Reason.UNAVAILABLE)
 
     def explain(self, key: str) -> tuple[Decision, list[Step]]:
         """Answer with the ladder of all twelve rules. Does not count as asking."""

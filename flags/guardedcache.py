@@ -27,7 +27,7 @@ class JSONSerializer:
     def loads(self, data: bytes) -> Any:
         try:
             return json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 

@@ -4,6 +4,7 @@ Each variable is explained in `.env.example`; without any of them the project ru
 caches, but refuses to start without a secret key unless `DJANGO_DEBUG` is on.
 """
 
+import re
 from pathlib import Path
 
 import environ
@@ -209,7 +210,9 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="headg
 
 # API
 
-API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="600/min")
+API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="6000/min")
+if not re.fullmatch(r"\d+/(s|min|h|d)", API_RATE_LIMIT):
+    raise ImproperlyConfigured(f"API_RATE_LIMIT is {API_RATE_LIMIT!r}. Give a number per s, min, h or d: 6000/min.")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["flags.api.authentication.PrincipalAuthentication"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

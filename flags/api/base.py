@@ -1,12 +1,13 @@
 """What every API view shares: who may call it, what it reads, and the company it is about."""
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.http import QueryDict
+from rest_framework import serializers
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -15,8 +16,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from flags.api.fields import Input
+from flags.api.rehearsals import rehearsed
+from flags.api.throttling import CredentialThrottle
 from flags.exceptions import Invalid, Missing, NotAllowed
 from flags.models import KEY_PATTERN, Flag
+from flags.rehearsal import rehearse
 from tenants.models import ApiToken, Company
 from tenants.principal import Principal
 
@@ -34,6 +38,12 @@ class NoQuery(Input):
     """A call without parameters."""
 
 
+class DryRunQuery(Input):
+    """Whether to write nothing."""
+
+    dry_run = serializers.BooleanField(required=False, default=False)
+
+
 class AnyAccept(DefaultContentNegotiation):
     """Answer in the first renderer's type whatever is accepted, for calls whose clients accept anything."""
 
@@ -45,11 +55,17 @@ class AnyAccept(DefaultContentNegotiation):
 
 
 class ApiView(APIView):
-    """A view for anybody we know. Refuses unknown query parameters, so that no misspelt filter is silently ignored."""
+    """A view for anybody we know. Refuses unknown query parameters, so that nothing misspelt is silently ignored.
+
+    Methods in `rehearsable` take `?dry_run=1`: they answer what they would do, and write nothing.
+    """
 
     renderer_classes = [JSONRenderer]
     queries: ClassVar[Mapping[str, type[Input]]] = {}
+    rehearsable: ClassVar[tuple[str, ...]] = ()
     for_strangers = False
+    throttle_classes = [CredentialThrottle]
+    counted_as = "admin"
 
     @property
     def principal(self) -> Principal:
@@ -61,6 +77,19 @@ class ApiView(APIView):
         if self.principal.is_anonymous and not self.for_strangers:
             raise NotAuthenticated
         self.allow()
+        _ = self.query  # A misspelt parameter must not do half of what was meant.
+        if self.is_dry_run:
+            method = (request.method or "").lower()
+            setattr(self, method, partial(self._rehearse, getattr(self, method)))
+
+    def _rehearse(self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any) -> Response:
+        done = rehearse(lambda: handler(request, *args, **kwargs))
+        return Response(rehearsed(done, internal=self.sees_internal))
+
+    @property
+    def sees_internal(self) -> bool:
+        """Whether this caller may see that internal flags exist."""
+        return self.principal.is_super_admin
 
     def allow(self) -> None:
         """Raise NotAllowed for a caller this view is not for."""
@@ -73,9 +102,18 @@ class ApiView(APIView):
 
     @cached_property
     def query(self) -> dict[str, Any]:
-        """The valid query string, by the class that `queries` names for this method."""
+        """The valid query string, by the class that `queries` names for this method; and `dry_run` where it may be."""
         kind = self.queries.get(self.request.method or "", NoQuery)
-        return validated(kind, self.request.query_params.dict())
+        given = self.request.query_params.dict()
+        if self.request.method in self.rehearsable:
+            dry_run = validated(DryRunQuery, {"dry_run": given.pop("dry_run", "0")})
+            return {**validated(kind, given), **dry_run}
+        return validated(kind, given)
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether this call only wants to know what it would do."""
+        return self.query.get("dry_run", False)
 
 
 def validated(kind: type[AnInput], data: Any) -> dict[str, Any]:
@@ -93,10 +131,7 @@ class AdminView(ApiView):
 
     scopes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     for_bound_keys: ClassVar[tuple[str, ...]] = ()
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        _ = self.query  # A misspelt parameter must not do half of what was meant.
+    rehearsable = ("POST", "PUT", "PATCH", "DELETE")
 
     def allow(self) -> None:
         principal = self.principal

@@ -65,16 +65,12 @@ class EvaluationView(ApiView):
     """A view that evaluates, for the caller or for whom the caller may speak."""
 
     queries = {"GET": ContextQuery, "POST": ContextQuery}
+    counted_as = "evaluation"
 
     def allow(self) -> None:
         token = self.principal.token
         if token is not None and EVALUATE not in token.scopes:
             raise NotAllowed(f"This token lacks the scope {EVALUATE}. Use one that has it.", code="SCOPE_MISSING")
-
-    @property
-    def sees_internal(self) -> bool:
-        """Internal flags are shown to super admins only, and to them not while they look as somebody else."""
-        return self.principal.is_super_admin
 
     def features(self) -> Features:
         """Return the answers for whom this call is about. Raises NotAllowed for a company that is not the caller's."""

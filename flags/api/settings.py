@@ -57,6 +57,8 @@ class IntegrationOutput(serializers.Serializer):
 class OwnCompanyView(ApiView):
     """A view for people about the company they are of."""
 
+    counted_as = "evaluation"
+
     def allow(self) -> None:
         if self.principal.user is None:
             raise NotAllowed("Only people have settings. Sign in as one of the company's.")
@@ -78,6 +80,8 @@ class OwnCompanyView(ApiView):
 
 class OrgSettingsView(OwnCompanyView):
     """The caller's company: what it says about itself, and which integrations are on."""
+
+    rehearsable = ("PATCH",)
 
     def get(self, request: Request) -> Response:
         stored = CompanySettings.objects.filter(company=self.company).first() or CompanySettings()

@@ -100,5 +100,5 @@ def _proposed(key: str, after: FlagRules | None, before: FlagRules | None) -> Pr
     if after is None:
         return Proposed(key, rules={"killed": True})  # Without a flag it is off for everybody.
     same = {field.name: getattr(after, field.name) for field in fields(after) if field.name not in ("key", "channels")}
-    gone = {slug: None for slug in (before.channels if before is not None else {})}
+    gone = dict.fromkeys(before.channels if before is not None else {})
     return Proposed(key, rules=same, channels={**gone, **after.channels})

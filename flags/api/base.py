@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from flags.api.fields import Input
+from flags.api.once import once
 from flags.api.rehearsals import rehearsed
 from flags.api.throttling import CredentialThrottle
 from flags.exceptions import Invalid, Missing, NotAllowed
@@ -78,9 +79,11 @@ class ApiView(APIView):
             raise NotAuthenticated
         self.allow()
         _ = self.query  # A misspelt parameter must not do half of what was meant.
+        method = (request.method or "").lower()
         if self.is_dry_run:
-            method = (request.method or "").lower()
             setattr(self, method, partial(self._rehearse, getattr(self, method)))
+        elif method == "post" and self.rehearsable and "Idempotency-Key" in request.headers:
+            setattr(self, method, partial(once, getattr(self, method)))
 
     def _rehearse(self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any) -> Response:
         done = rehearse(lambda: handler(request, *args, **kwargs))

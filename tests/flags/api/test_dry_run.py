@@ -154,9 +154,7 @@ def test_a_token_is_not_made_and_no_secret_shown(admin):
 
 def test_a_companys_own_choice_is_rehearsed_for_its_admin(bob, as_person, acme):
     FlagFactory(key="hidden_tool", is_internal=True)
-    RequirementFactory(
-        flag=Flag.objects.get(key="hidden_tool"), requires=Flag.objects.get(key="accounting_enabled")
-    )
+    RequirementFactory(flag=Flag.objects.get(key="hidden_tool"), requires=Flag.objects.get(key="accounting_enabled"))
     Flag.objects.filter(key="hidden_tool").update(default_enabled=True)
 
     answer = dry(as_person(bob), "patch", "/api/org-settings", {"accounting_enabled": True})
@@ -167,7 +165,9 @@ def test_a_companys_own_choice_is_rehearsed_for_its_admin(bob, as_person, acme):
 
 
 def test_what_is_refused_is_refused_alike(world, admin, acme):
-    real = admin.post(f"{FLAGS}/fleet_chat/kill", {}, content_type="application/json", headers={"x-request-id": "same-id-1"})
+    real = admin.post(
+        f"{FLAGS}/fleet_chat/kill", {}, content_type="application/json", headers={"x-request-id": "same-id-1"}
+    )
     tried = admin.post(
         f"{FLAGS}/fleet_chat/kill?dry_run=1", {}, content_type="application/json", headers={"x-request-id": "same-id-1"}
     )
@@ -216,7 +216,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize(
-    ("name", "method"), [call for call in CALLS if call[1] != "get" and WHO[call[0]][call[1]] not in ("open", "evaluate")]
+    ("name", "method"),
+    [call for call in CALLS if call[1] != "get" and WHO[call[0]][call[1]] not in ("open", "evaluate")],
 )
 def test_no_write_writes(name, method, world, admin, bob, dan, acme, as_person, as_token):
     token = as_token("evaluate").token

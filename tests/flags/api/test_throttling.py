@@ -71,8 +71,9 @@ def test_a_refusal_for_another_reason_counts_too(three_a_minute, as_token):
 @pytest.mark.parametrize(("incr", "add"), [(ValueError("away"), False), (ValueError("gone"), True)])
 def test_a_cache_that_is_away_lets_everybody_through(incr, add, three_a_minute, as_token):
     key = as_token("evaluate")
-    with mock.patch.object(type(cache._connections["default"]), "incr", side_effect=incr), mock.patch.object(
-        type(cache._connections["default"]), "add", return_value=add
+    with (
+        mock.patch.object(type(cache._connections["default"]), "incr", side_effect=incr),
+        mock.patch.object(type(cache._connections["default"]), "add", return_value=add),
     ):
         assert {key.get("/api/features").status_code for _ in range(6)} == {200}
 

@@ -104,6 +104,7 @@ LABELS = {
     "is_self_service": "self-service",
     "needs_grant": "needs a grant",
     "minimum_plan": "minimum plan",
+    "requires": "requirements",
     "is_active": "active",
 }
 SWITCHES = ("default_enabled", "enabled")

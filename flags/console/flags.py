@@ -19,7 +19,7 @@ from flags.models import Flag
 from flags.overview import FlagRow
 
 FLAGS_PER_PAGE = 50
-OVERRIDES_SHOWN = 25
+OVERRIDES_SHOWN = 20
 GRANTS_SHOWN = 20
 CHANGES_SHOWN = 8
 

@@ -215,6 +215,13 @@ def _inherit_default(before: State, after: State) -> str:
     return f"let {{flag}} follow the {source} again{says}"
 
 
+def _sync_default(before: State, after: State) -> str:
+    source = after.get("default_source", before.get("default_source", "catalogue"))
+    if "default_enabled" in after:
+        return f"turned {{flag}} {_on_off(after['default_enabled'])} by default, as the {source} says"
+    return f"took the default of {{flag}} from the {source}"
+
+
 def _set_channel(before: State, after: State) -> str:
     enabled = after.get("enabled", before.get("enabled"))
     percentage = after.get("percentage", 100)
@@ -297,6 +304,9 @@ PHRASES: Mapping[str, Callable[[State, State], str]] = {
     "finish_release": lambda *_: "finished the release of {flag}",
     "roll_back_companies": lambda *_: "turned {flag} off by override, companies: {companies}",
     "undo_batch": lambda *_: "took back a batch, overrides: {overrides}",
+    "sync_default": _sync_default,
+    "load_scale": lambda *_: "filled the database with data to measure on",
+    "view_as": lambda _, after: ("began" if after.get("viewing") else "stopped") + " viewing as {company}",
     "create_company": lambda *_: "created {company}",
     "edit_company": _edit_company,
     "move_company": _move_company,

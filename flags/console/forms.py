@@ -21,6 +21,7 @@ STATES = (
     ("internal", "Internal"),
     ("grant", "Needs a grant"),
     ("self_service", "Self-service"),
+    ("archived", "Archived"),
 )
 MINUTE = "%Y-%m-%dT%H:%M"
 

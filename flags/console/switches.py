@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from flags import changes, overview
+from flags import archiving, changes, overview
 from flags.console.flags import flag_context
 from flags.console.forms import ChangeForm, ChannelForm, DeleteForm, SwitchForm
 from flags.console.gate import through_gate
@@ -83,13 +83,17 @@ def flag_channel(request: HttpRequest, key: str, channel: str) -> HttpResponse:
 @console_view("GET", "POST")
 def flag_kill(request: HttpRequest, key: str) -> HttpResponse:
     """Turn a flag off for everybody, at once, keeping what is stored."""
-    return _life(request, key, "kill", killed=True, act=lambda why: changes.kill(key, **why))
+    return _life(
+        request, key, "kill", rules={"killed": True}, act=lambda why: changes.kill(key, **why), needs_reason=True
+    )
 
 
 @console_view("GET", "POST")
 def flag_revive(request: HttpRequest, key: str) -> HttpResponse:
     """Take a kill back: exactly the state before it returns."""
-    return _life(request, key, "revive", killed=False, act=lambda why: changes.revive(key, **why))
+    return _life(
+        request, key, "revive", rules={"killed": False}, act=lambda why: changes.revive(key, **why), needs_reason=True
+    )
 
 
 @console_view("GET", "POST")
@@ -113,21 +117,58 @@ def flag_delete(request: HttpRequest, key: str) -> HttpResponse:
         form,
         key,
         "delete",
-        proposed=Proposed(key, rules={"archived": True}),
+        proposed=Proposed(key, rules={"archived": True, "default_enabled": False}),
         act=act,
         finish=finish,
         always_asks=True,
     )
 
 
+@console_view("GET", "POST")
+def flag_archive(request: HttpRequest, key: str) -> HttpResponse:
+    """Put a flag away: its default becomes its answer for everybody. Says first who still asks for it."""
+    flag = get_object_or_404(Flag, key=key)
+    return _life(
+        request,
+        key,
+        "archive",
+        rules={"archived": True},
+        act=lambda why: archiving.archive(key, **why),
+        shown={"readiness": archiving.readiness(flag)},
+    )
+
+
+@console_view("GET", "POST")
+def flag_restore(request: HttpRequest, key: str) -> HttpResponse:
+    """Bring an archived flag back, with everything that was stored."""
+    return _life(request, key, "restore", rules={"archived": False}, act=lambda why: archiving.restore(key, **why))
+
+
 def _life(
-    request: HttpRequest, key: str, kind: str, *, killed: bool, act: Callable[[dict[str, Any]], Any]
+    request: HttpRequest,
+    key: str,
+    kind: str,
+    *,
+    rules: dict[str, bool],
+    act: Callable[[dict[str, Any]], Any],
+    needs_reason: bool = False,
+    shown: dict[str, Any] | None = None,
 ) -> HttpResponse:
+    """Bring what ends or begins a flag's working life through the gate. It is always asked about."""
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
         return malformed(form)
-    proposed = Proposed(key, rules={"killed": killed})
-    return _switch(request, form, key, kind, proposed=proposed, act=act, always_asks=True, needs_reason=True)
+    return _switch(
+        request,
+        form,
+        key,
+        kind,
+        proposed=Proposed(key, rules=rules),
+        act=act,
+        shown=shown,
+        always_asks=True,
+        needs_reason=needs_reason,
+    )
 
 
 def _switch(

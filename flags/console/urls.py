@@ -16,6 +16,8 @@ urlpatterns = [
     path("feature-flags/<slug:key>/channels/<slug:channel>/", switches.flag_channel, name="flag_channel"),
     path("feature-flags/<slug:key>/kill/", switches.flag_kill, name="flag_kill"),
     path("feature-flags/<slug:key>/revive/", switches.flag_revive, name="flag_revive"),
+    path("feature-flags/<slug:key>/archive/", switches.flag_archive, name="flag_archive"),
+    path("feature-flags/<slug:key>/restore/", switches.flag_restore, name="flag_restore"),
     path("feature-flags/<slug:key>/delete/", switches.flag_delete, name="flag_delete"),
     # Overrides
     path("feature-flags/<slug:key>/override/", overrides.flag_override_add, name="flag_override_add"),

@@ -13,6 +13,7 @@ class FlagsConfig(AppConfig):
         from flags import checks, policies, releases, signals, sync, triggers  # noqa: F401
 
         signals.connect()
+        policies.watch()
         post_migrate.connect(triggers.after_migrate, sender=self, dispatch_uid="flags.triggers")
         post_migrate.connect(policies.after_migrate, sender=self, dispatch_uid="flags.policies")
         post_migrate.connect(releases.after_migrate, sender=self, dispatch_uid="flags.releases")

@@ -18,6 +18,19 @@ CHANGED_SETTING = "app.flags_changed"
 GLOBAL_TABLES = ("flags_flag", "flags_requirement", "flags_channeldefault", "tenants_releasechannel", "tenants_plan")
 COMPANY_TABLES = ("flags_override", "flags_optin", "flags_grant", "tenants_membership")
 
+POSTGRES_TRIGGER_FUNCTIONS = (
+    "flags_bump_global()",
+    "flags_bump_companies()",
+    "flags_bump_updated_companies()",
+    "flags_bump_moved_companies()",
+    "flags_bump_listed_companies()",
+    "flags_bump_everything()",
+    "flags_bump_if_ranks_changed()",
+    "flags_history_is_append_only()",
+    "flags_retire_key()",
+    "flags_refuse_retired_key()",
+    "flags_end_grants()",
+)
 POSTGRES_FUNCTIONS = f"""
 create or replace function flags_next_version(last bigint) returns bigint language sql volatile
  set search_path = pg_catalog, pg_temp as
@@ -136,10 +149,7 @@ begin
   return old;
 end $$;
 
-revoke all on function flags_bump_global(), flags_bump_companies(), flags_bump_updated_companies(),
-  flags_bump_moved_companies(), flags_bump_listed_companies(), flags_bump_everything(),
-  flags_bump_if_ranks_changed(), flags_history_is_append_only(),
-  flags_retire_key(), flags_refuse_retired_key(), flags_end_grants() from public;
+revoke all on function {", ".join(POSTGRES_TRIGGER_FUNCTIONS)} from public;
 """
 
 
@@ -297,6 +307,17 @@ def install(connection: BaseDatabaseWrapper) -> None:
             for name, _table, definition in _sqlite_triggers():
                 cursor.execute(f"drop trigger if exists {name}")
                 cursor.execute(f"create trigger {name} {definition}")
+
+
+def uninstall(connection: BaseDatabaseWrapper) -> None:
+    """Take every trigger away, before the tables go that they write to. Safe to run again."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            for function in POSTGRES_TRIGGER_FUNCTIONS:
+                cursor.execute(f"drop function if exists {function} cascade")
+        else:
+            for name, _table, _definition in _sqlite_triggers():
+                cursor.execute(f"drop trigger if exists {name}")
 
 
 def bump_everything(connection: BaseDatabaseWrapper) -> None:

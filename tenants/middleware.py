@@ -7,7 +7,7 @@ from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from tenants import credentials, principal, provenance, rls, tokens
+from tenants import credentials, guard, principal, provenance, rls, tokens
 from tenants.credentials import BadCredential
 from tenants.principal import ANONYMOUS, Principal
 from tenants.rls import Binding
@@ -26,7 +26,8 @@ class TenantMiddleware:
     Sets `request.principal` (never None) and `request.credential_error` (a BadCredential, or None). A bearer
     credential decides alone: the session is ignored beside it, and a bad one makes the request anonymous, which the
     API must answer with 401. On PostgreSQL a request of somebody known is one transaction, rendering included; it is
-    undone when the view or the rendering raised, or the answer is a refusal. Strangers are bound to nothing.
+    undone when the view or the rendering raised, or the answer is a refusal. Strangers are bound to nothing, and touching
+    a table with companies' rows while nothing is bound raises tenants.guard.UnboundAccess.
 
     Stands after authentication, and before whatever asks for `request.principal` (tenants.E001).
     """
@@ -41,7 +42,8 @@ class TenantMiddleware:
             return self.get_response(request)
         via = provenance.via.set(door_of(request.path_info))
         try:
-            response = self._serve(request)
+            with guard.serving():
+                response = self._serve(request)
         finally:
             provenance.via.reset(via)
         if request.principal.token is not None:  # type: ignore[attr-defined]
@@ -62,7 +64,9 @@ class TenantMiddleware:
                     rls.become(who.binding())
                     return self._answer(request, who)
         with rls.acting_as_nobody():
-            return self.get_response(request)
+            response = self.get_response(request)
+            _bind_stream(response, rls.NOBODY)
+            return response
 
     def _answer(self, request: HttpRequest, who: Principal) -> HttpResponseBase:
         response = self.get_response(request)
@@ -73,14 +77,18 @@ class TenantMiddleware:
             or getattr(response, "exception", False)
         ):
             rls.abandon()
-        if response.streaming and not getattr(response, "is_async", False):
-            response.streaming_content = bound_chunks(who.binding(), response.streaming_content)  # type: ignore[attr-defined]
+        _bind_stream(response, who.binding())
         return response
 
 
 def door_of(path: str) -> str:
     """Return the door a path belongs to, as history names it."""
     return next((door for prefix, door in DOORS if path.startswith(prefix)), "company")
+
+
+def _bind_stream(response: HttpResponseBase, binding: Binding) -> None:
+    if response.streaming and not getattr(response, "is_async", False):
+        response.streaming_content = bound_chunks(binding, response.streaming_content)  # type: ignore[attr-defined]
 
 
 def bound_chunks(binding: Binding, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -92,7 +100,7 @@ def bound_chunks(binding: Binding, chunks: Iterator[bytes]) -> Iterator[bytes]:
     context = copy_context()
 
     def produce() -> Iterator[bytes]:
-        with rls.bound(binding):
+        with rls.acting_as_nobody() if binding == rls.NOBODY else rls.bound(binding):
             yield from chunks
 
     def consume() -> Iterator[bytes]:

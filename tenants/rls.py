@@ -40,6 +40,7 @@ class Binding:
 
 
 NOBODY = Binding()
+SYSTEM = Binding(CONSOLE_ROLE)
 _current: ContextVar[Binding] = ContextVar("binding", default=NOBODY)
 
 
@@ -127,15 +128,17 @@ def fetch_as_system(sql: str, params: tuple = (), using: str = DEFAULT_DB_ALIAS)
     For reading rules, which every company's answers rest on and nobody but super admins may list.
     """
     connection = connections[using]
-    with connection.cursor() as cursor:
-        if connection.vendor != "postgresql":
-            cursor.execute(sql, params)
+    asker = _current.get()
+    token = _current.set(SYSTEM)
+    try:
+        with connection.cursor() as cursor:
+            if connection.vendor != "postgresql":
+                cursor.execute(sql, params)
+                return cursor.fetchall()
+            before = BIND.replace("select", "select /* as system */", 1)
+            cursor.execute(f"{before}; {sql}; {BIND}", (*SYSTEM.as_params(), *params, *asker.as_params()))
+            # Three statements in one round trip; the middle one's rows are wanted.
+            cursor.nextset()
             return cursor.fetchall()
-        before = BIND.replace("select", "select /* as system */", 1)
-        cursor.execute(
-            f"{before}; {sql}; {BIND}",
-            (*Binding(CONSOLE_ROLE).as_params(), *params, *_current.get().as_params()),
-        )
-        # Three statements in one round trip; the middle one's rows are wanted.
-        cursor.nextset()
-        return cursor.fetchall()
+    finally:
+        _current.reset(token)

@@ -122,7 +122,23 @@ def breaking_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(chunks())
 
 
+def stream_companies(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(f"{company.slug}\n" for company in Company.objects.order_by("slug").iterator())
+
+
+def count_companies(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(Company.objects.count()))
+
+
+def count_companies_as_system(request: HttpRequest) -> HttpResponse:
+    with rls.acting_as_system("a test's look"):
+        return HttpResponse(str(Company.objects.count()))
+
+
 urlpatterns = [
+    path("companies", count_companies),
+    path("companies-as-system", count_companies_as_system),
+    path("companies-stream", stream_companies),
     path("who/", who),
     path("login/", who),
     path("api/who", who),

@@ -1,0 +1,62 @@
+"""Turns "touched while nobody is bound" into an error while a request is served, on every database.
+
+On PostgreSQL such a statement finds nothing, and on SQLite it finds every company's rows: the one hides a mistake and
+the other is one. Statements outside requests (commands, migrations, a shell) are not looked at.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tenants import rls
+
+_serving: ContextVar[bool] = ContextVar("serving", default=False)
+_tables: set[str] = set()
+_names = re.compile(r"(?!)")
+
+
+class UnboundAccess(RuntimeError):
+    """A table with companies' rows was touched while serving a request, and nobody was bound."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(
+            f"{table} was touched while serving a request, and nobody is bound, so whose rows are meant is unknown. "
+            "Bind first: `with acting_as_company(…)`, `acting_as_super_admin(…)` or `acting_as_system('why')` of "
+            "tenants.rls."
+        )
+
+
+def watch(tables: Iterable[str]) -> None:
+    """Add tables that nobody may touch unbound. Called while the application starts."""
+    global _names
+    _tables.update(tables)
+    _names = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(_tables)))})\b", re.IGNORECASE)
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """Look at every statement of this block, and of what it calls. Where a stream copies the context, there too."""
+    token = _serving.set(True)
+    try:
+        yield
+    finally:
+        _serving.reset(token)
+
+
+def refuse_unbound(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Run a statement, unless it names a watched table and nobody is bound. Raises UnboundAccess."""
+    if _serving.get() and rls.current().role == rls.NOBODY.role and (found := _names.search(str(sql))):
+        raise UnboundAccess(found[0])
+    return execute(sql, params, many, context)
+
+
+def stand_by(connection: BaseDatabaseWrapper, **_kwargs: Any) -> None:
+    """Receive `connection_created`: look at all that this connection will run."""
+    if refuse_unbound not in connection.execute_wrappers:
+        # In front: whoever added a wrapper for a block takes the last one away again.
+        connection.execute_wrappers.insert(0, refuse_unbound)

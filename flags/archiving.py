@@ -14,7 +14,7 @@ from flags.exceptions import ChangeRefused
 from flags.gates import release_under_way
 from flags.models import Flag
 from flags.recording import Actor, authorise, check_version, clean_reason, locked_flag, record, writing
-from flags.releasemodels import Release, Usage
+from flags.releasemodels import DailyUsage, Release
 
 WRITE = "flags:write"
 QUIET_FOR = timedelta(days=14)
@@ -44,7 +44,7 @@ class Readiness:
 def readiness(flag: Flag, at: datetime | None = None) -> Readiness:
     """Say whether a flag can be put away, as of now or `at`. Three queries."""
     at = at or timezone.now()
-    last = Usage.objects.filter(flag=flag).aggregate(last=Max("last_at"))["last"]
+    last = DailyUsage.objects.filter(flag=flag).aggregate(last=Max("last_at"))["last"]
     in_use = last is not None and at - last < QUIET_FOR
     return Readiness(last, _live_dependents(flag), release_under_way(flag.key), in_use)
 

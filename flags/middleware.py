@@ -34,15 +34,18 @@ class FeaturesMiddleware:
         if iscoroutinefunction(self):
             return self._in_scope(request, features)
         with scope(features):
-            return self._marked(self.get_response(request), features)
+            return self._marked(request, self.get_response(request), features)
 
     async def _in_scope(self, request: HttpRequest, features: Features) -> HttpResponse:
         with scope(features):
-            return self._marked(await self.get_response(request), features)
+            return self._marked(request, await self.get_response(request), features)
 
     @staticmethod
-    def _marked(response: HttpResponse, features: Features) -> HttpResponse:
+    def _marked(request: HttpRequest, response: HttpResponse, features: Features) -> HttpResponse:
         if features.stale:
             response["X-Flags-Stale"] = "true"
-        features.count_usage(failed=response.status_code >= 500)
+        # A super admin who looks through a company's eyes is not the company using anything.
+        principal = getattr(request, "principal", None)
+        if principal is None or principal.viewing_as is None:
+            features.count_usage(failed=response.status_code >= 500)
         return response

@@ -69,6 +69,7 @@ TABLES: dict[str, Protection] = {
     "flags_gatesignoff": Protection("shared"),
     "flags_promotion": Protection("shared"),
     "flags_usage": Protection("company", f"{READERS_COMPANY} and {VISIBLE_FLAG}"),
+    "flags_dailyusage": Protection("shared"),
     "flags_mail": Protection("company", nullable=True, why="a message may concern no single company"),
     "flags_isolationaudit": Protection("shared"),
     "flags_version": Protection(

@@ -156,6 +156,27 @@ class Usage(models.Model):
         return f"{self.flag_id} {self.day}"
 
 
+class DailyUsage(models.Model):
+    """What all companies' usage of a flag comes to on a day, so that nobody has to add up a row for each of them."""
+
+    id = models.BigAutoField(primary_key=True)
+    flag = models.ForeignKey("flags.Flag", models.CASCADE, related_name="+")
+    day = models.DateField()
+    on = models.PositiveBigIntegerField(default=0)
+    off = models.PositiveBigIntegerField(default=0)
+    errors = models.PositiveBigIntegerField(default=0)
+    last_at = models.DateTimeField()
+    last_error_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["flag", "day"], name="one_daily_usage_row_per_flag_and_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.flag_id} {self.day}"
+
+
 class IsolationAudit(models.Model):
     """One run of the tenant isolation audit: what it found, and whether it counts as passed for a gate."""
 

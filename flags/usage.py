@@ -11,9 +11,10 @@ import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from typing import Any
 
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from tenants.rls import acting_as_system
 
@@ -22,14 +23,22 @@ logger = logging.getLogger(__name__)
 GATHERED_BEFORE_FLUSH = 5_000
 GATHERED_AT_MOST = 50_000
 
-INSERT = """
+# Who is gone by now, company or flag, is not counted.
+PER_COMPANY = """
 insert into flags_usage (company_id, flag_id, day, "on", "off", errors, last_at, last_error_at)
-select c.id, f.key, {day}, %s, %s, %s, {moment}, {error}
+select c.id, f.key, {day}, %s, %s, %s, {moment}, {moment}
 from tenants_company c, flags_flag f where c.id = %s and f.key = %s
 on conflict (company_id, flag_id, day) do update set
-  "on" = flags_usage."on" + excluded."on", "off" = flags_usage."off" + excluded."off",
-  errors = flags_usage.errors + excluded.errors, last_at = excluded.last_at,
-  last_error_at = coalesce(excluded.last_error_at, flags_usage.last_error_at)
+"""
+PER_DAY = """
+insert into flags_dailyusage (flag_id, day, "on", "off", errors, last_at, last_error_at)
+select f.key, {day}, %s, %s, %s, {moment}, {moment} from flags_flag f where f.key = %s
+on conflict (flag_id, day) do update set
+"""
+ADD = """
+  "on" = {table}."on" + excluded."on", "off" = {table}."off" + excluded."off",
+  errors = {table}.errors + excluded.errors, last_at = {greatest}({table}.last_at, excluded.last_at),
+  last_error_at = coalesce(excluded.last_error_at, {table}.last_error_at)
 """
 
 
@@ -55,6 +64,7 @@ class Tally:
 Name = tuple[str, str, date]
 
 _lock = threading.Lock()
+_writing = threading.Lock()
 _gathered: dict[Name, Tally] = {}
 _enough = threading.Event()
 _thread: threading.Thread | None = None
@@ -90,7 +100,15 @@ def count(company_id: str, evaluated: Mapping[str, bool], *, failed: bool = Fals
 
 
 def flush() -> int:
-    """Write what has gathered, and return how many rows that were. What cannot be written is kept for the next time."""
+    """Write what has gathered, and return how many rows that were. What cannot be written is kept for the next time.
+
+    Waits for another thread that is writing: when this returns at exit, nothing is under way any more.
+    """
+    with _writing:
+        return _flush()
+
+
+def _flush() -> int:
     with _lock:
         taken = dict(_gathered)
         _gathered.clear()
@@ -112,21 +130,31 @@ def flush() -> int:
 
 def _write(taken: Mapping[Name, Tally]) -> None:
     postgres = connection.vendor == "postgresql"
-    casts = {"day": "%s::date", "moment": "%s::timestamptz", "error": "%s::timestamptz"}
-    sql = INSERT.format(**(casts if postgres else dict.fromkeys(casts, "%s")))
-    rows = []
+    by_day: dict[tuple[str, date], Tally] = {}
+    per_company, per_day = [], []
     # One order for everybody, so that two processes never wait for each other.
     for (company_id, key, day), tally in sorted(taken.items()):
+        by_day.setdefault((key, day), Tally()).add(tally)
         company = company_id if postgres else company_id.replace("-", "")
-        last, error = tally.last_at, tally.last_error_at
-        if not postgres:
-            # SQLite keeps moments as Django writes them: in UTC, without saying so.
-            last = last.replace(tzinfo=None)
-            error = error.replace(tzinfo=None) if error is not None else None
-        moments = (last, error) if postgres else (str(last), str(error) if error else None)
-        rows.append((str(day), tally.on, tally.off, tally.errors, *moments, company, key))
-    with acting_as_system("write down usage"), connection.cursor() as cursor:
-        cursor.executemany(sql, rows)
+        per_company.append((*_values(day, tally, postgres), company, key))
+    for (key, day), tally in sorted(by_day.items()):
+        per_day.append((*_values(day, tally, postgres), key))
+    with acting_as_system("write down usage"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(_statement(PER_COMPANY, "flags_usage", postgres), per_company)
+        cursor.executemany(_statement(PER_DAY, "flags_dailyusage", postgres), per_day)
+
+
+def _statement(insert: str, table: str, postgres: bool) -> str:
+    words = {"day": "%s::date", "moment": "%s::timestamptz"} if postgres else {"day": "%s", "moment": "%s"}
+    return (insert + ADD).format(table=table, greatest="greatest" if postgres else "max", **words)
+
+
+def _values(day: date, tally: Tally, postgres: bool) -> tuple[Any, ...]:
+    moments: tuple[Any, ...] = (tally.last_at, tally.last_error_at)
+    if not postgres:
+        # SQLite keeps moments as Django writes them: in UTC, without saying so.
+        moments = tuple(None if moment is None else str(moment.replace(tzinfo=None)) for moment in moments)
+    return (str(day), tally.on, tally.off, tally.errors, *moments)
 
 
 def _run() -> None:
@@ -148,9 +176,9 @@ def _start() -> None:
 
 def _after_fork() -> None:
     """Begin anew in a child: it has no thread, and what the parent gathered is the parent's to write."""
-    global _thread, _lock
+    global _thread, _lock, _writing
     _thread = None
-    _lock = threading.Lock()
+    _lock, _writing = threading.Lock(), threading.Lock()
     _gathered.clear()
 
 

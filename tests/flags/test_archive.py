@@ -10,7 +10,7 @@ from flags.evaluation import Reason
 from flags.exceptions import ChangeRefused, Conflict, NotAllowed
 from flags.features import features_for
 from flags.models import Change, Flag
-from flags.releasemodels import Usage
+from flags.releasemodels import DailyUsage
 from tests.factories import ChannelDefaultFactory, FlagFactory
 
 pytestmark = pytest.mark.django_db
@@ -93,14 +93,14 @@ def test_only_super_admins_put_flags_away_and_only_as_they_saw_them(alice, bob):
     assert Flag.objects.get(key=KEY).archived_at is None
 
 
-def test_it_says_whether_it_is_safe_to_archive(alice, acme, django_assert_num_queries):
+def test_it_says_whether_it_is_safe_to_archive(alice, django_assert_num_queries):
     flag = FlagFactory(key="old_thing")
     now = timezone.now()
     with django_assert_num_queries(3):
         found = archiving.readiness(flag)
     assert found.is_safe
     assert found.last_evaluated is None
-    used = Usage.objects.create(company=acme, flag=flag, day=now.date(), on=1, last_at=now - timedelta(days=13))
+    used = DailyUsage.objects.create(flag=flag, day=now.date(), on=1, last_at=now - timedelta(days=13))
     found = archiving.readiness(flag)
     assert found.is_possible
     assert not found.is_safe

@@ -84,6 +84,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "config.csp.csp_nonce",
+                "tenants.context_processors.workspaces",
                 "flags.context_processors.features",
             ],
         },

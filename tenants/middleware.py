@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from dataclasses import replace
 
 from django.contrib.auth import SESSION_KEY
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from tenants import credentials, guard, principal, provenance, rls, tokens
+from tenants import credentials, guard, principal, provenance, rls, tokens, workspaces
 from tenants.credentials import BadCredential
 from tenants.principal import ANONYMOUS, Principal
 from tenants.rls import Binding
+from tenants.workspaces import WorkspaceRefused
 
 # Asked by machines, all the time: no session, no database.
 UNTOUCHED = ("/healthz", "/readyz", "/metrics", "/static/")
@@ -23,7 +26,8 @@ DOORS = (("/api/", "api"), ("/ofrep/", "api"), ("/super-admin/", "console"))
 class TenantMiddleware:
     """Resolve who asks, once, and bind the database to them until the response is rendered.
 
-    Sets `request.principal` (never None) and `request.credential_error` (a BadCredential, or None). A bearer
+    Sets `request.principal` (never None) and `request.credential_error` (a BadCredential, or None) and
+    `request.workspace_error` (a WorkspaceRefused, or None; pages refuse by themselves). A bearer
     credential decides alone: the session is ignored beside it, and a bad one makes the request anonymous, which the
     API must answer with 401. On PostgreSQL a request of somebody known is one transaction, rendering included; it is
     undone when the view or the rendering raised, or the answer is a refusal. Strangers are bound to nothing, and touching
@@ -38,6 +42,7 @@ class TenantMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.principal = ANONYMOUS  # type: ignore[attr-defined]
         request.credential_error = None  # type: ignore[attr-defined]
+        request.workspace_error = None  # type: ignore[attr-defined]
         if request.path_info.startswith(UNTOUCHED):
             return self.get_response(request)
         via = provenance.via.set(door_of(request.path_info))
@@ -116,11 +121,22 @@ def bound_chunks(binding: Binding, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _resolve(request: HttpRequest, credential: str | None) -> Principal:
     if credential is None:
-        return principal.of_session(request)
+        return _in_workspace(request, principal.of_session(request))
     who = ANONYMOUS
     try:
         who = principal.of_credential(credential)
     except BadCredential as error:
         request.credential_error = error  # type: ignore[attr-defined]
     request.user = principal.as_request_user(who)
-    return who
+    return _in_workspace(request, who)
+
+
+def _in_workspace(request: HttpRequest, who: Principal) -> Principal:
+    """Return the principal in its workspace. Where it may not be, it is nowhere, and a page refuses at once."""
+    try:
+        return workspaces.enter(request, who)
+    except WorkspaceRefused as refused:
+        request.workspace_error = refused  # type: ignore[attr-defined]
+        if door_of(request.path_info) != "api":
+            raise PermissionDenied(refused.detail) from refused
+        return replace(who, company=None, role="", home=who.company)

@@ -18,8 +18,8 @@ VIEWING_AS = "viewing_as"
 class Principal:
     """Who is asking. Made once per request, from rows read for that request.
 
-    `company` is home, or what a token is bound to; None while it is inactive. `role` is the one held there, empty for
-    none and for tokens. `viewing_as` is set while a super admin looks through a company's eyes. `credential` is how we
+    `company` is home or the workspace one is in, or what a token is bound to; None while it is inactive. `home` is set
+    while one is in another workspace. `role` is the one held in `company`, empty for none and for tokens. `viewing_as` is set while a super admin looks through a company's eyes. `credential` is how we
     know: "session", "jwt", "token", or "" for nobody. `claims` are those of the JWT.
     """
 
@@ -29,6 +29,7 @@ class Principal:
     token: ApiToken | None = None
     viewing_as: Company | None = None
     credential: str = ""
+    home: Company | None = None
     claims: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -4,6 +4,7 @@ from django import forms
 from django.contrib.auth import login as start_session
 from django.contrib.auth import logout as end_session
 from django.contrib.auth import password_validation
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
@@ -13,7 +14,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from tenants import invitations
+from tenants import invitations, workspaces
 from tenants.access import READERS, person_required
 from tenants.models import User
 from tenants.rls import acting_as_system
@@ -157,3 +158,15 @@ def _go(request: HttpRequest, address: str) -> HttpResponse:
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(headers={"HX-Redirect": address})
     return redirect(address)
+
+
+@require_POST
+@person_required
+def workspace(request: HttpRequest) -> HttpResponse:
+    """Work in another of one's companies from now on (seed 003). Refused where the feature is off, or for a stranger."""
+    try:
+        there = workspaces.find(request.principal, request.POST.get("workspace", ""))  # type: ignore[attr-defined]
+    except workspaces.WorkspaceRefused as refused:
+        raise PermissionDenied(refused.detail) from refused
+    request.session[workspaces.ACTIVE] = str(there.company_id)
+    return _go(request, _own_page(request, request.POST.get("next", "")) or reverse("home"))

@@ -77,6 +77,10 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         if self.principal.is_anonymous and not self.for_strangers:
             raise NotAuthenticated
+        refused = self.request._request.workspace_error  # type: ignore[attr-defined]
+        if refused is not None and not self.for_strangers:
+            kind = Invalid if refused.status == 400 else NotAllowed
+            raise kind(refused.detail, code=refused.code)
         self.allow()
         _ = self.query  # A misspelt parameter must not do half of what was meant.
         method = (request.method or "").lower()

@@ -113,6 +113,7 @@ class EvaluationView(ApiView):
         if principal.is_super_admin or principal.token is not None:
             return find_company(name, principal)
         if principal.company is None or not is_company(principal.company, name):
+            # A workspace is entered by header or `workspace`; whoever is here named somebody else's company.
             raise NotAllowed("You are no member of that company.", code="NOT_A_MEMBER")
         return principal.company
 

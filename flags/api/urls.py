@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from flags.api import auth, changes, features, flags, members, overrides, settings, tenants, tokens
+from flags.api import auth, changes, features, flags, members, overrides, settings, tenants, tokens, workspaces
 
 app_name = "api"
 
@@ -15,6 +15,8 @@ urlpatterns = [
     path("features", features.FeaturesView.as_view(), name="features"),
     path("features/check", features.CheckView.as_view(), name="check"),
     path("features/<str:key>", features.FeatureView.as_view(), name="feature"),
+    path("workspaces", workspaces.WorkspacesView.as_view(), name="workspaces"),
+    path("workspaces/active", workspaces.ActiveWorkspaceView.as_view(), name="active_workspace"),
     path("org-settings", settings.OrgSettingsView.as_view(), name="org_settings"),
     path("integrations", settings.IntegrationsView.as_view(), name="integrations"),
     path("integrations/<str:domain>", settings.IntegrationView.as_view(), name="integration"),

@@ -19,8 +19,9 @@ class Principal:
     """Who is asking. Made once per request, from rows read for that request.
 
     `company` is home or the workspace one is in, or what a token is bound to; None while it is inactive. `home` is set
-    while one is in another workspace. `role` is the one held in `company`, empty for none and for tokens. `viewing_as` is set while a super admin looks through a company's eyes. `credential` is how we
-    know: "session", "jwt", "token", or "" for nobody. `claims` are those of the JWT.
+    while one is in another workspace. `role` is the one held in `company`, empty for none and for tokens. `viewing_as`
+    is set while a super admin looks through a company's eyes. `credential` is how we know: "session", "jwt", "token",
+    or "" for nobody. `claims` are those of the JWT.
     """
 
     user: User | None = None

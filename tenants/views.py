@@ -163,7 +163,7 @@ def _go(request: HttpRequest, address: str) -> HttpResponse:
 @require_POST
 @person_required
 def workspace(request: HttpRequest) -> HttpResponse:
-    """Work in another of one's companies from now on (seed 003). Refused where the feature is off, or for a stranger."""
+    """Work in another of one's companies from now on (seed 003). Refused while the feature is off, and to strangers."""
     try:
         there = workspaces.find(request.principal, request.POST.get("workspace", ""))  # type: ignore[attr-defined]
     except workspaces.WorkspaceRefused as refused:

@@ -23,6 +23,8 @@ WHO = {
     "check": {"post": "evaluate"},
     "feature": {"get": "evaluate"},
     "org_settings": {"get": "people", "patch": "people"},
+    "workspaces": {"get": "people"},
+    "active_workspace": {"put": "people"},
     "integrations": {"get": "people"},
     "integration": {"get": "people"},
     "flags": {"get": "flags:read", "post": "flags:write"},

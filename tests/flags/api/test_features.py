@@ -211,7 +211,7 @@ class TestWhoMaySpeakForWhom:
     def test_a_person_may_name_only_their_own(self, acme, globex, bob, as_person):
         client = as_person(bob)
         refusals = [
-            client.get("/api/features", headers={"x-workspace-id": name, "x-request-id": "same-id-1"})
+            client.get(f"/api/features?company={name}", headers={"x-request-id": "same-id-1"})
             for name in (str(globex.pk), "nowhere")
         ]
 

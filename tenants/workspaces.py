@@ -19,13 +19,15 @@ PARAMETER = "workspace"
 ACTIVE = "active_workspace"
 """The session's key for the id of the workspace somebody chose in the browser."""
 
+DISABLED = "MULTI_WORKSPACE_DISABLED"
+
 Allowed = Callable[[User, Company], bool]
 
 
 class WorkspaceRefused(Exception):
     """A company was named that this person may not work in now. `code` is stable; nothing says whether it exists."""
 
-    def __init__(self, code: str, detail: str, status: int = 403) -> None:
+    def __init__(self, detail: str, *, code: str, status: int = 403) -> None:
         super().__init__(detail)
         self.code, self.detail, self.status = code, detail, status
 
@@ -86,7 +88,9 @@ def _named(request: HttpRequest) -> str | None:
     }
     if len(names) > 1:
         raise WorkspaceRefused(
-            "WORKSPACE_AMBIGUOUS", f"{HEADER} and `{PARAMETER}` name different workspaces. Name one, once.", 400
+            f"{HEADER} and `{PARAMETER}` name different workspaces. Name one, once.",
+            code="WORKSPACE_AMBIGUOUS",
+            status=400,
         )
     return names.pop() if names else None
 
@@ -114,12 +118,10 @@ def _enter_named(who: Principal, name: str) -> Principal:
     if who.company is not None and is_called(who.company, name):
         return who
     if who.company is not None and not may_switch(who.user, who.company):
-        raise WorkspaceRefused(
-            "MULTI_WORKSPACE_DISABLED", "Working in several companies is off for you. Leave the workspace out."
-        )
+        raise WorkspaceRefused("Working in several companies is off for you. Leave the workspace out.", code=DISABLED)
     there = next((mine for mine in memberships(who.user) if is_called(mine.company, name)), None)
     if there is None:
-        raise WorkspaceRefused("NOT_A_MEMBER", "You are no member of that company.")
+        raise WorkspaceRefused("You are no member of that company.", code="NOT_A_MEMBER")
     return _in(who, there)
 
 
@@ -137,10 +139,10 @@ def open_to(who: Principal) -> list[Membership]:
 def find(who: Principal, name: str) -> Membership:
     """Return the membership of somebody in the company so called. Raises WorkspaceRefused, as entering it would."""
     if who.user is None or not may_switch(who.user, who.home or who.company):
-        raise WorkspaceRefused("MULTI_WORKSPACE_DISABLED", "Working in several companies is off for you.")
+        raise WorkspaceRefused("Working in several companies is off for you.", code=DISABLED)
     with acting_as_system("find one of a person's companies"):
         mine = memberships(who.user)
     there = next((one for one in mine if is_called(one.company, name)), None)
     if there is None:
-        raise WorkspaceRefused("NOT_A_MEMBER", "You are no member of that company.")
+        raise WorkspaceRefused("You are no member of that company.", code="NOT_A_MEMBER")
     return there

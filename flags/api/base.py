@@ -24,6 +24,7 @@ from flags.models import KEY_PATTERN, Flag
 from flags.rehearsal import rehearse
 from tenants.models import ApiToken, Company
 from tenants.principal import Principal
+from tenants.workspaces import PARAMETER
 
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 READ_FLAGS = "flags:read"
@@ -112,6 +113,8 @@ class ApiView(APIView):
         """The valid query string, by the class that `queries` names for this method; and `dry_run` where it may be."""
         kind = self.queries.get(self.request.method or "", NoQuery)
         given = self.request.query_params.dict()
+        if PARAMETER not in kind().fields:
+            given.pop(PARAMETER, None)  # Where the call takes place was settled before it reached us.
         if self.request.method in self.rehearsable:
             dry_run = validated(DryRunQuery, {"dry_run": given.pop("dry_run", "0")})
             return {**validated(kind, given), **dry_run}

@@ -67,7 +67,7 @@ class ActiveWorkspaceView(WorkspaceView):
         try:
             there = workspaces.find(who, self.body(WorkspaceInput)["id"])
         except workspaces.WorkspaceRefused as refused:
-            if refused.code == "MULTI_WORKSPACE_DISABLED":  # Switched off between two statements of this request.
+            if refused.code == workspaces.DISABLED:  # Switched off between two statements of this request.
                 raise FeatureDisabled(MULTI_WORKSPACE, "default") from refused
             raise NotAllowed(refused.detail, code=refused.code) from refused
         found = WorkspaceOutput(there, context={"active": there.company_id}).data

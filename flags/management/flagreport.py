@@ -55,6 +55,7 @@ def flag_json(row: FlagRow) -> dict[str, Any]:
             if state.enabled is not None
         },
         "overrides": {"on": row.overrides_on, "off": row.overrides_off},
+        "archived_at": flag.archived_at,
         "version": flag.version,
         "created_at": flag.created_at,
         "updated_at": flag.updated_at,
@@ -62,7 +63,7 @@ def flag_json(row: FlagRow) -> dict[str, Any]:
 
 
 def feature_json(row: FeatureRow, company: Company) -> dict[str, Any]:
-    """Return a flag as one company has it, grants aside."""
+    """Return a flag as one company has it, grants aside, in the shape that the API gives it."""
     override = row.override
     return {
         "key": row.flag.key,
@@ -73,7 +74,7 @@ def feature_json(row: FeatureRow, company: Company) -> dict[str, Any]:
         "channel": None
         if row.channel.enabled is None
         else {"slug": row.channel.slug, "enabled": row.channel.enabled, "percentage": row.channel.percentage},
-        "plan": company.plan_id,
+        "plan": row.flag.minimum_plan_id,
         "override": None
         if override is None
         else {
@@ -81,8 +82,10 @@ def feature_json(row: FeatureRow, company: Company) -> dict[str, Any]:
             "reason": override.reason,
             "created_by": override.created_by.email if override.created_by else None,
             "expires_at": override.expires_at,
+            "paused": override.paused,
             "version": override.version,
         },
+        "opt_in": None if row.opt_in is None else row.opt_in.enabled,
         "enabled": row.decision.enabled,
         "reason": row.decision.reason,
     }

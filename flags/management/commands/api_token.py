@@ -107,9 +107,10 @@ def _as_json(token: ApiToken) -> dict[str, Any]:
         "kind": token.kind,
         "company": token.company.slug if token.company is not None else None,
         "scopes": token.scopes,
+        "created_at": token.created_at,
         "expires_at": token.expires_at,
         "last_used_at": token.last_used_at,
-        "state": _state(token),
+        "revoked_at": token.revoked_at,
     }
 
 

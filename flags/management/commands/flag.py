@@ -71,7 +71,8 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> None:
         wanted = {name: options[name] for name in ("q", "category", "state")}
-        rows = overview.flag_rows(overview.find_flags(**wanted, internal=True).prefetch_related("requires"))
+        found = overview.by_category(overview.find_flags(**wanted, internal=True))
+        rows = overview.flag_rows(found.prefetch_related("requires"))
         if self.json:
             self._print_json([flagreport.flag_json(row) for row in rows])
         elif rows:

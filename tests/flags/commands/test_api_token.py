@@ -2,6 +2,7 @@
 
 import pytest
 
+from flags.api.tokens import TokenOutput
 from flags.models import Change
 from tenants import tokens
 from tenants.credentials import BadCredential
@@ -37,8 +38,9 @@ def test_the_list_shows_good_tokens_and_never_a_secret(run, alice):
     assert "Good" in listed
     assert "Ended" not in listed
     assert good.plain.rpartition("_")[2] not in run("api_token", "list", "--all", "--json").out
-    states = {token["name"]: token["state"] for token in run("api_token", "list", "--all", "--json").json}
-    assert states == {"Good": "good", "Ended": "revoked"}
+    everything = run("api_token", "list", "--all", "--json").json
+    assert {token["name"]: token["revoked_at"] is None for token in everything} == {"Good": True, "Ended": False}
+    assert set(everything[0]) == set(TokenOutput().fields)
 
 
 def test_no_token_is_said_in_words(run, db):

@@ -1,6 +1,7 @@
 """`flag`: what it prints, what it changes and in whose name, and how it refuses."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from flags.api.flags import FlagOutput
+from flags.api.overrides import OverrideOutput
+from flags.api.tenants import FeatureOutput
 from flags.features import features_for
 from flags.models import Change, Flag, Override
 from tests.factories import ChannelDefaultFactory, FlagFactory, GrantFactory, OverrideFactory, RequirementFactory
@@ -37,37 +41,10 @@ def test_list_shows_what_decides_about_each_flag(run, no_flags, acme, globex, ch
     OverrideFactory(flag=chat, company=acme)
     OverrideFactory(flag=chat, company=globex, enabled=False)
     FlagFactory(key="secret_tool", is_internal=True, default_enabled=True, minimum_plan="pro")
-    lines = run("flag", "list").out.splitlines()
-    assert lines[0].split() == [
-        "KEY",
-        "NAME",
-        "CATEGORY",
-        "DEFAULT",
-        "INTERNAL",
-        "PILOT",
-        "GENERAL",
-        "OVERRIDES",
-        "NOTES",
-    ]
-    assert lines[1].split()[0] == "secret_tool"
-    assert lines[1].endswith("internal, from pro")
-    assert lines[2].split() == [
-        "night_chat",
-        "Night",
-        "Chat",
-        "operations",
-        "off",
-        "-",
-        "25",
-        "%",
-        "-",
-        "1",
-        "on,",
-        "1",
-        "off",
-        "-",
-    ]
-    assert len(lines) == 3
+    headings, first, second = (re.split(r"  +", line) for line in run("flag", "list").out.splitlines())
+    assert headings == ["KEY", "NAME", "CATEGORY", "DEFAULT", "INTERNAL", "PILOT", "GENERAL", "OVERRIDES", "NOTES"]
+    assert first == ["night_chat", "Night Chat", "operations", "off", "-", "25 %", "-", "1 on, 1 off", "-"]
+    assert second == ["secret_tool", "Secret tool", "general", "on", "-", "-", "-", "-", "internal, from pro"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +87,15 @@ def test_json_speaks_of_a_flag_in_the_shape_of_the_api(run, acme, chat):
     assert shown["overrides"] == {"on": 1, "off": 0}
     assert shown["channels"] == {"pilot": {"enabled": True, "percentage": 25}}
     assert (shown["default_enabled"], shown["default_source"], shown["killed"]) == (False, "operator", False)
+    assert set(shown) <= set(FlagOutput().fields)
     assert {"description", "owner", "metadata", "needs_grant", "minimum_plan", "requires", "version"} <= set(shown)
+
+
+def test_json_speaks_of_a_company_s_feature_in_the_shape_of_the_api(run, acme, chat):
+    feature = run("flag", "override", "night_chat", "acme", "on", "--reason", "trial", "--json").json["feature"]
+    assert set(feature) - {"company"} <= set(FeatureOutput().fields)
+    assert set(feature["override"]) <= set(OverrideOutput().fields)
+    assert (feature["company"], feature["override"]["reason"], feature["reason"]) == ("acme", "trial", "override")
 
 
 def test_explain_names_the_rule_that_decides(run, acme, chat):

@@ -17,6 +17,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("", include("flags.company.urls")),
     path("api/", include("flags.api.urls")),
+    path("ofrep/v1/", include("flags.api.ofrepurls")),
     # Last of all: whatever else is asked of the API is told so in its own words.
     re_path(r"^(?:api|ofrep)(?:/|$)", errors.route_not_found),
 ]

@@ -125,10 +125,19 @@ class Features(dict[str, bool]):
             return Decision(key, default, Reason.UNKNOWN_FLAG)
         enabled = self[key]
         try:
-            return evaluate(resolution.rules.flags, key, resolution.subject, resolution.at, default)
+            return self.peek(key, default)
         except Exception as error:  # The answer stands; only its reason is lost.
             _complain(error)
             return Decision(key, enabled, Reason.UNAVAILABLE)
+
+    def peek(self, key: str, default: bool = False) -> Decision:
+        """Answer with the reason, without counting as asking. For lists of everything."""
+        if forced and key in forced:
+            return Decision(key, forced[key], Reason.OVERRIDE)
+        resolution = self.resolution
+        if resolution.rules is None:
+            return Decision(key, default, Reason.UNAVAILABLE)
+        return evaluate(resolution.rules.flags, key, resolution.subject, resolution.at, default)
 
     def explain(self, key: str) -> tuple[Decision, list[Step]]:
         """Answer with the ladder of all twelve rules. Does not count as asking."""

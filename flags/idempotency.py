@@ -39,7 +39,8 @@ def answer_once(
 ) -> Answer:
     """Return what `act` answers, or what it answered under this key within a day. Raises what `act` raises.
 
-    `forget` returns what may be kept of an answer. A second call waits until the first is done. Raises ChangeRefused (422) where the key was another call's.
+    `forget` returns what may be kept of an answer. A second call waits until the first is done. Raises ChangeRefused
+    (422) where the key was another call's.
     """
     with transaction.atomic():
         # The writers' lock outlasts this block: it ends with the transaction.

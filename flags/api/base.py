@@ -63,11 +63,13 @@ class ApiView(APIView):
     """
 
     renderer_classes = [JSONRenderer]
+    metadata_class = None  # OPTIONS is for browsers that ask before they call; config.cors answers them.
     queries: ClassVar[Mapping[str, type[Input]]] = {}
     rehearsable: ClassVar[tuple[str, ...]] = ()
     for_strangers = False
     throttle_classes = [CredentialThrottle]
     counted_as = "admin"
+    any_query = False
 
     @property
     def principal(self) -> Principal:
@@ -111,6 +113,8 @@ class ApiView(APIView):
     @cached_property
     def query(self) -> dict[str, Any]:
         """The valid query string, by the class that `queries` names for this method; and `dry_run` where it may be."""
+        if self.any_query:
+            return {}
         kind = self.queries.get(self.request.method or "", NoQuery)
         given = self.request.query_params.dict()
         if PARAMETER not in kind().fields:

@@ -1,5 +1,6 @@
 """What the caller may use: /api/features. The answers are those that code gets, by the same evaluation."""
 
+from functools import partial
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -10,7 +11,8 @@ from rest_framework.response import Response
 
 from flags.api.base import EVALUATE, ApiView, find_company, foreign_company, is_company, no_flag
 from flags.api.fields import Input, Text
-from flags.api.preconditions import content_tag, is_unchanged
+from flags.api.preconditions import is_unchanged
+from flags.api.rendered import rendered
 from flags.evaluation import Step
 from flags.exceptions import Invalid, NotAllowed
 from flags.features import Asker, Features, check_features
@@ -144,12 +146,13 @@ class FeaturesView(EvaluationView):
 
     def get(self, request: Request) -> HttpResponse:
         features = self.features()
-        content = JSONRenderer().render(features.listing(internal=self.sees_internal))
-        tag = content_tag(content)
-        headers = {**FRESH, "ETag": tag}
-        if is_unchanged(request, tag):
+        internal = self.sees_internal
+        listing = partial(features.listing, internal=internal)
+        whole = rendered(features, f"flat:{internal}", lambda: JSONRenderer().render(listing()))
+        headers = {**FRESH, "ETag": whole.tag}
+        if is_unchanged(request, whole.tag):
             return self.answer(HttpResponse(status=304, headers=headers), features)
-        return self.answer(HttpResponse(content, content_type="application/json", headers=headers), features)
+        return self.answer(HttpResponse(whole.content, content_type="application/json", headers=headers), features)
 
 
 class FeatureView(EvaluationView):

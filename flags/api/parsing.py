@@ -22,10 +22,12 @@ class StrictJsonParser(BaseParser):
     """
 
     media_type = "application/json"
+    most_bytes = JSON_BYTES
+    deepest = DEPTH
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping | None = None) -> dict:
-        text = read_text(stream, JSON_BYTES)
-        check_depth(text)
+        text = read_text(stream, self.most_bytes)
+        check_depth(text, self.deepest)
         try:
             body = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
@@ -68,7 +70,7 @@ def read_text(stream: IO[bytes], most: int) -> str:
         raise ParseError("The body is not UTF-8.") from error
 
 
-def check_depth(text: str) -> None:
+def check_depth(text: str, deepest: int = DEPTH) -> None:
     """Refuse deep nesting before anything recurses into it. Brackets inside strings do not count."""
     depth, in_string, escaped = 0, False, False
     for char in text:
@@ -83,8 +85,8 @@ def check_depth(text: str) -> None:
             in_string = True
         elif char in "[{":
             depth += 1
-            if depth > DEPTH:
-                raise ParseError(f"The body is nested more than {DEPTH} deep.")
+            if depth > deepest:
+                raise ParseError(f"The body is nested more than {deepest} deep.")
         elif char in "]}":
             depth -= 1
 

@@ -154,6 +154,8 @@ def _build() -> None:
             owner=flag.owner,
             needs_grant=flag.needs_grant,
         )
+    for key, owner in demodata.OWNERS:
+        changes.edit_flag(key, actor=tom, reason=why, owner=owner)
     for key, channel, enabled, percentage in demodata.CHANNELS:
         changes.set_channel(key, channel, enabled, percentage=percentage, actor=tom, reason=why)
     _release(ana, why)
@@ -196,9 +198,9 @@ def _companies(why: str) -> Mapping[str, Company]:
         roles += [(name, Role.MEMBER) for name in company.members]
         for name, role in roles:
             companies.add_member(made, company.email(name), role, actor=None, name=name, reason=why, batch=batch)
-    for home, name, other, role in demodata.ALSO_AT:
+    for home, name, other, role_there in demodata.ALSO_AT:
         email = demodata.BY_SLUG[home].email(name)
-        companies.add_member(there[other], email, role, actor=None, reason=why, batch=batch)
+        companies.add_member(there[other], email, role_there, actor=None, reason=why, batch=batch)
     return there
 
 

@@ -110,6 +110,17 @@ LEGACY_EXPORT = DemoFlag(
 LIVE_ETA = DemoFlag("live_eta", "Live ETA", "Passengers see when their ride arrives", "operations", "Dispatch team")
 FLAGS = (ROUTE_OPTIMIZER, LEGACY_EXPORT, LIVE_ETA)
 
+OWNERS = (
+    ("billing_enabled", "Billing team"),
+    ("billing_self_service", "Billing team"),
+    ("driver_management", "Fleet team"),
+    ("vehicle_management", "Fleet team"),
+    ("trip_management", "Dispatch team"),
+    ("driver_chat", "Dispatch team"),
+    ("advanced_reports", "Data team"),
+    ("api_access", "Partner team"),
+)
+
 CHANNELS = (
     # flag, channel, on, percentage
     ("trip_management", "internal", True, 100),

@@ -5,13 +5,14 @@ worked in vain: the next one adds what is missing. A company's overrides are wri
 bumped once and not once for each of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import connection
+from django.db.models import Model
 from django.utils import timezone
 
 from flags.catalogue import CATEGORIES
@@ -230,7 +231,7 @@ def _moment(value: Any) -> Any:
     return connection.ops.adapt_datetimefield_value(value)
 
 
-def _insert(model: type, columns: Sequence[str], rows: Iterable[tuple]) -> int:
+def _insert(model: type[Model], columns: Sequence[str], rows: Sequence[tuple]) -> int:
     """Write rows as fast as the database takes them, leaving out those that are there. Returns how many were new."""
     table, names = model._meta.db_table, ", ".join(columns)
     with connection.cursor() as cursor:

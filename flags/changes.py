@@ -308,7 +308,7 @@ def set_channel(
                 after={"channel": channel, **after},
                 reason=reason,
                 batch=batch,
-                keep=("channel",),
+                keep=("channel", "enabled"),
             )
     return row
 

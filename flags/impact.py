@@ -37,14 +37,15 @@ class Proposed:
 
     `rules` replaces fields of the flag's rules (default_enabled, killed, is_killswitch, is_self_service, requires,
     archived, minimum_plan as a rank); `channels` maps channels to answers, None taking one away; `overrides` maps
-    company ids to an override, None taking it away; `for_all` is an override that every company gets; `moves` maps
-    company ids to (channel, plan rank).
+    company ids to an override and `opt_ins` to a company's own choice, None taking it away; `for_all` is an override
+    that every company gets; `moves` maps company ids to (channel, plan rank).
     """
 
     key: str
     rules: Mapping[str, Any] = field(default_factory=dict)
     channels: Mapping[str, ChannelAnswer | None] = field(default_factory=dict)
     overrides: Mapping[UUID, OverrideFact | None] = field(default_factory=dict)
+    opt_ins: Mapping[UUID, bool | None] = field(default_factory=dict)
     for_all: OverrideFact | None = None
     moves: Mapping[UUID, tuple[str, int]] = field(default_factory=dict)
 
@@ -125,7 +126,7 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
     related = set(keys).union(*(required_by(rules, key) for key in keys for rules in (before, after)))
     effects = {key: Effect(key) for key in keys}
     ranks = dict(Plan.objects.values_list("slug", "rank"))
-    only = set(change.overrides) | set(change.moves)
+    only = set(change.overrides) | set(change.opt_ins) | set(change.moves)
     special = _companies_that_differ(related, only)
     rollout = _channels_in_rollout(related, before, after)
     companies = Company.objects.filter(is_active=True)
@@ -235,6 +236,10 @@ def _proposed_facts(facts: CompanyFacts, pk: UUID | None, change: Proposed) -> C
         own = {key: override for key, override in facts.overrides.items() if key != change.key}
         proposed = change.overrides[pk]
         facts = replace(facts, overrides=own if proposed is None else {**own, change.key: proposed})
+    if pk in change.opt_ins:
+        choices = {key: choice for key, choice in facts.opt_ins.items() if key != change.key}
+        choice = change.opt_ins[pk]
+        facts = replace(facts, opt_ins=choices if choice is None else {**choices, change.key: choice})
     return facts
 
 

@@ -68,6 +68,8 @@ def proposed(change: Change) -> Proposed | None:
     if change.verb in ("set_override", "remove_override"):
         fact = OverrideFact(was["enabled"], _moment(was), was["paused"]) if before else None
         return Proposed(change.flag, overrides={_company(change).pk: fact})
+    if change.verb in ("set_opt_in", "remove_opt_in"):
+        return Proposed(change.flag, opt_ins={_company(change).pk: was["enabled"] if before else None})
     if change.verb == "edit_flag":
         rules = {name: before[name] for name in ("is_killswitch", "is_self_service") if name in before}
         if "requires" in before:

@@ -46,6 +46,8 @@ EDITABLE = (
     "is_self_service",
 )
 UNSET: Any = object()
+RESERVED_KEYS = ("new", "check")
+"""What stands where a key does in /super-admin/feature-flags/new/ and /api/features/check."""
 
 
 def _flag(key: str) -> Flag:
@@ -74,6 +76,10 @@ def create_flag(key: str, *, actor: Actor, reason: str = "", enabled: bool = Fal
     reason = clean_reason(reason)
     if not isinstance(key, str) or not re.fullmatch(KEY_PATTERN, key):
         raise Invalid(f"{key!r} is no key. {KEY.message}", errors={"key": [str(KEY.message)]})
+    if key in RESERVED_KEYS:
+        raise Invalid(
+            f"{key!r} is an address of Headgate's own. Choose another key.", errors={"key": ["Choose another."]}
+        )
     with writing("create a flag"):
         if RetiredKey.objects.filter(key=key).exists():
             raise ChangeRefused(

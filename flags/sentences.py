@@ -80,15 +80,16 @@ def sentence(change: Change) -> Sentence:
 
 
 def fields(change: Change) -> list[FieldChange]:
-    """Return what differs, field by field. What names the row and stayed the same is left out."""
+    """Return what a change changed, field by field. What names the row and stayed the same is left out."""
+    return compared(change.before, change.after)
+
+
+def compared(old: State, new: State) -> list[FieldChange]:
+    """Return the fields in which two states of one thing differ."""
     return [
-        FieldChange(
-            LABELS.get(name, name.replace("_", " ")),
-            _shown(name, change.before.get(name)),
-            _shown(name, change.after.get(name)),
-        )
-        for name in {**change.before, **change.after}
-        if change.before.get(name) != change.after.get(name)
+        FieldChange(LABELS.get(name, name.replace("_", " ")), _shown(name, old.get(name)), _shown(name, new.get(name)))
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
     ]
 
 
@@ -119,6 +120,8 @@ def _shown(name: str, value: Any) -> str | datetime:
         return ("on" if value else "off") if name in SWITCHES else ("yes" if value else "no")
     if name in MOMENTS and isinstance(value, str):
         return parse_datetime(value) or value
+    if isinstance(value, datetime):
+        return value
     if name == "percentage":
         return f"{value} %"
     if isinstance(value, list):

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from flags import changes
 from flags.console.forms import ChangeForm
-from flags.console.responses import page_or_fragment, status_of
+from flags.console.responses import both_values, page_or_fragment, status_of
 from flags.exceptions import ChangeRefused
 from flags.impact import Proposed, impact
 
@@ -50,6 +50,7 @@ def through_gate(
         "dependents": effects.dependents if effects is not None else [],
         "needs_reason": needs_reason,
         "refusal": refusal,
+        "both": both_values(refusal),
         "drawer": drawer,
     }
     status = 200 if refusal is None else status_of(refusal)

@@ -21,7 +21,7 @@ from flags.console.paging import address
 from flags.console.responses import console_view, go_to, malformed, page_or_fragment, say_what_changed, way_back
 from flags.exceptions import Missing
 from flags.models import Change, Flag
-from flags.sentences import FieldChange, Sentence, fields, sentence
+from flags.sentences import FieldChange, Sentence, compared, fields, sentence
 from tenants.models import Company
 
 CHANGES_PER_PAGE = 50
@@ -154,6 +154,7 @@ def change_revert(request: HttpRequest, pk: UUID) -> HttpResponse:
         [entry] = entries([change])
         return {
             "entry": entry,
+            "taken_back": compared(change.after, change.before),
             "flag": Flag.objects.filter(key=change.flag).first(),
             "action": request.path,
             "drawer_id": f"drawer-revert-{pk}",

@@ -11,6 +11,7 @@ from flags.console.flags import OVERRIDES_SHOWN, flag_context
 from flags.console.forms import ChangeForm, OverrideForm, PickForm
 from flags.console.gate import through_gate
 from flags.console.responses import (
+    both_values,
     console_view,
     fragment,
     malformed,
@@ -104,6 +105,7 @@ def flag_override(request: HttpRequest, key: str, company: str) -> HttpResponse:
         "next": back,
         "needs_reason": changes.reason_is_required(),
         "refusal": refusal,
+        "both": both_values(refusal),
         "action": reverse("console:flag_override", args=[key, owner.slug]),
         "drawer_id": f"drawer-override-{key}-{owner.slug}",
         "return_focus": f"edit-{key}-{owner.slug}" if override else "override-company",

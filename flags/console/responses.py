@@ -1,6 +1,6 @@
 """How the console answers: a page, or the fragment of it that htmx asked for, with what just happened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -19,8 +19,8 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
 from flags import history, reverting
-from flags.exceptions import ChangeRefused, Missing, NotAllowed
-from flags.sentences import sentence
+from flags.exceptions import ChangeRefused, Conflict, Missing, NotAllowed
+from flags.sentences import FieldChange, compared, sentence
 from tenants import provenance
 from tenants.access import super_admin_required
 
@@ -103,6 +103,21 @@ def status_of(refusal: ChangeRefused) -> int:
     if isinstance(refusal, NotAllowed):
         raise PermissionDenied(refusal.detail) from refusal
     return refusal.status if refusal.status == 409 else 422
+
+
+def both_values(refusal: ChangeRefused | None) -> list[FieldChange]:
+    """Return, where somebody else was faster, what differs between how it is now and what was wanted here."""
+    if not isinstance(refusal, Conflict):
+        return []
+    now, wanted = (_as_state(refusal.extra.get(side)) for side in ("current", "yours"))
+    return compared(now, wanted)
+
+
+def _as_state(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    # A default stands for itself; "removed" and "inherited" say that nothing of its own was to be left.
+    return {"default_enabled": value} if isinstance(value, bool) else {}
 
 
 def say_what_changed(request: HttpRequest) -> str:

@@ -14,11 +14,6 @@ pytestmark = pytest.mark.django_db
 SWITCH = "/super-admin/feature-flags/trip_management/default/"
 
 
-@pytest.fixture
-def alices(sign_in, alice):
-    return sign_in(alice)
-
-
 def version() -> int:
     return Flag.objects.get(key="trip_management").version
 
@@ -106,6 +101,7 @@ def test_a_lost_race_is_told_and_what_was_typed_stays(alices, alice, acme):
     markup = response.content.decode()
     assert response.status_code == 409
     assert "Somebody changed the flag" in text_of(response)
+    assert "Field Now Yours default off on" in text_of(response)
     assert 'value="my &lt;reason&gt;"' in markup
     assert f'name="version" value="{version()}"' in markup
     assert not is_on()

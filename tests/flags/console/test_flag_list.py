@@ -13,11 +13,6 @@ pytestmark = pytest.mark.django_db
 LIST = "/super-admin/feature-flags/"
 
 
-@pytest.fixture
-def alices(sign_in, alice):
-    return sign_in(alice)
-
-
 def test_flags_stand_by_category_in_the_catalogues_order(alices):
     page = alices.get(LIST).content.decode()
     found = re.findall(r'<h2 id="category-(\w+)">\w+</h2>\s*<span class="count">(\d+)', page)

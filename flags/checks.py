@@ -11,10 +11,11 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from flags import registry, triggers
+from flags import isolation, registry, triggers
 from flags.models import KEY_PATTERN, Flag
 from flags.scanning import uses_in_code, uses_in_templates
 from flags.sync import environment_default
+from tenants import roles
 
 MIDDLEWARE = "flags.middleware.FeaturesMiddleware"
 KNOWS_WHO = "tenants.middleware.TenantMiddleware"
@@ -137,6 +138,35 @@ def check_triggers(
                     id="flags.E004",
                 )
             )
+    return messages
+
+
+WALLS = {
+    "unclassified": "flags.E008",
+    "rls_off": "flags.E007",
+    "rls_not_forced": "flags.E007",
+    "policy_missing": "flags.E007",
+    "policy_unknown": "flags.E007",
+}
+
+
+@register(Tags.database)
+def check_isolation(
+    app_configs: object = None, databases: Sequence[str] | None = None, **kwargs: object
+) -> list[CheckMessage]:
+    """flags.E007: a wall between companies is down. flags.E008: a table has a company, and nobody said how it is kept."""
+    if sys.argv[1:2] == ["migrate"]:
+        return []  # It is the remedy, and must not be refused for what it cures.
+    messages: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        if "flags_version" not in connection.introspection.table_names() or not roles.ready(connection):
+            continue  # Nothing to keep apart yet; or tenants.E002 says what is missing.
+        messages += [
+            Error(f"{finding.message} (database {alias!r})", hint=finding.remedy, id=WALLS[finding.check])
+            for finding in isolation.missing_walls(alias)
+            if finding.check in WALLS
+        ]
     return messages
 
 

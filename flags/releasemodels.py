@@ -178,14 +178,21 @@ class DailyUsage(models.Model):
 
 
 class IsolationAudit(models.Model):
-    """One run of the tenant isolation audit: what it found, and whether it counts as passed for a gate."""
+    """One run of the tenant isolation audit: what it found, and whether it counts as passed for a gate.
+
+    `skipped` says in words what was left out; only a complete run, with nothing left out, counts. `company_slug` is set
+    where the data of one company alone were looked at. A finding names tables and counts, never what is in a row.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField()
     mode = models.CharField(max_length=10)
     by_name = models.CharField(max_length=254)
+    company_slug = models.CharField(max_length=80, blank=True)
     passed = models.BooleanField()
     complete = models.BooleanField()
+    checks = models.PositiveIntegerField(default=0)
+    skipped = models.JSONField(default=list)
     findings = models.JSONField(default=list)
 
     class Meta:

@@ -182,6 +182,7 @@ MARKS = {
     "undo_batch": ("info", "undo"),
     "archive_flag": ("off", "minus"),
     "restore_flag": ("info", "undo"),
+    "isolation_audit": ("info", "shield"),
 }
 
 
@@ -275,6 +276,12 @@ def _promoted(how: str) -> Callable[[State, State], str]:
     return phrase
 
 
+def _isolation_audit(before: State, after: State) -> str:
+    of = f" of {after['of']}" if after.get("of") else ""
+    part = "" if after.get("complete") else ", in part"
+    return f"audited the isolation of tenants{of}{part}: " + ("it passed" if after.get("passed") else "it failed")
+
+
 def _roll_back(before: State, after: State) -> str:
     return "rolled {flag} back " + ("to the {channel} channel" if after.get("channel") else "out of every channel")
 
@@ -319,4 +326,5 @@ PHRASES: Mapping[str, Callable[[State, State], str]] = {
     "remove_member": lambda *_: "removed {user} from {company}",
     "create_token": _token("made"),
     "revoke_token": _token("revoked"),
+    "isolation_audit": _isolation_audit,
 }

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from flags.api import auth, changes, features, flags, members, overrides, settings, tenants, tokens, workspaces
+from flags.api import (
+    auth,
+    changes,
+    features,
+    flags,
+    isolation,
+    members,
+    overrides,
+    settings,
+    tenants,
+    tokens,
+    workspaces,
+)
 
 app_name = "api"
 
@@ -50,5 +62,6 @@ urlpatterns = [
     # Tokens and history
     path("admin/tokens", tokens.TokensView.as_view(), name="tokens"),
     path("admin/tokens/<uuid:token>", tokens.TokenView.as_view(), name="token"),
+    path("admin/tenant-isolation-audit", isolation.AuditView.as_view(), name="isolation_audit"),
     path("admin/changes", changes.ChangesView.as_view(), name="changes"),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from flags.console import flags, history, overrides, switches
+from flags.console import flags, history, inspector, isolation, overrides, switches
 
 app_name = "console"
 urlpatterns = [
@@ -28,6 +28,10 @@ urlpatterns = [
         overrides.flag_override_reset,
         name="flag_override_reset",
     ),
+    # Inspector
+    path("inspector/", inspector.inspector, name="inspector"),
+    path("inspector/isolation/", isolation.isolation, name="isolation"),
+    path("inspector/isolation/<uuid:pk>.json", isolation.isolation_report, name="isolation_report"),
     # History
     path("changes/", history.change_list, name="change_list"),
     path("changes.csv", history.change_export, name="change_export"),

@@ -1,5 +1,6 @@
 """The audit passes on a sound database, and finds every hole that is dug."""
 
+import sys
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from flags import policies
+from flags.checks import check_isolation
 from flags.isolation import Severity, audit
 from flags.models import Flag, Grant, OptIn, Override
 from tenants import rls
@@ -140,3 +142,47 @@ def test_one_companys_data_alone_can_be_audited_and_is_not_the_whole(acme, globe
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="schema, data, both"):
         audit("everything")
+
+
+# System checks
+
+
+def ids(statements: tuple[str, ...] = ()) -> list[str]:
+    dig(*statements)
+    return [message.id for message in check_isolation(databases=["default"])]
+
+
+def test_a_sound_database_needs_no_mention():
+    assert ids() == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("hole", "told"),
+    [
+        ("drop policy company_reads on flags_override", "flags.E007"),
+        ("alter table flags_override disable row level security", "flags.E007"),
+        ("alter table tenants_membership no force row level security", "flags.E007"),
+        ("create policy mine on flags_grant for select to public using (true)", "flags.E007"),
+    ],
+)
+def test_a_wall_that_is_down_is_an_error_at_start(hole, told):
+    assert ids((hole,)) == [told]
+
+
+def test_a_table_with_a_company_that_nobody_classified_is_an_error_at_start():
+    assert ids(("create table invoices (id integer primary key, company_id integer)",)) == ["flags.E008"]
+    (message,) = check_isolation(databases=["default"])
+    assert "invoices" in message.msg
+    assert "flags.policies.classify" in message.hint
+
+
+@pytest.mark.postgres
+def test_migrating_is_not_refused_for_what_it_cures(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["manage.py", "migrate"])
+    assert ids(("drop policy company_reads on flags_override",)) == []
+
+
+def test_without_a_database_named_nothing_is_looked_at(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert check_isolation(databases=None) == []

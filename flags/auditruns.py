@@ -1,4 +1,4 @@
-"""Stored runs of the tenant isolation audit: one run as a report, and what changed since the last like it. Reads only."""
+"""Stored runs of the tenant isolation audit: a run as a report, and what changed since the last like it. Reads only."""
 
 import re
 from collections import Counter

@@ -154,7 +154,7 @@ WALLS = {
 def check_isolation(
     app_configs: object = None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> list[CheckMessage]:
-    """flags.E007: a wall between companies is down. flags.E008: a table has a company, and nobody said how it is kept."""
+    """flags.E007: a wall between companies is down. flags.E008: a table with a company that nobody classified."""
     if sys.argv[1:2] == ["migrate"]:
         return []  # It is the remedy, and must not be refused for what it cures.
     messages: list[CheckMessage] = []

@@ -30,8 +30,8 @@ class TenantMiddleware:
     `request.workspace_error` (a WorkspaceRefused, or None; pages refuse by themselves). A bearer
     credential decides alone: the session is ignored beside it, and a bad one makes the request anonymous, which the
     API must answer with 401. On PostgreSQL a request of somebody known is one transaction, rendering included; it is
-    undone when the view or the rendering raised, or the answer is a refusal. Strangers are bound to nothing, and touching
-    a table with companies' rows while nothing is bound raises tenants.guard.UnboundAccess.
+    undone when the view or the rendering raised, or the answer is a refusal. Strangers are bound to nothing; and while
+    nothing is bound, touching a table with companies' rows raises tenants.guard.UnboundAccess.
 
     Stands after authentication, and before whatever asks for `request.principal` (tenants.E001).
     """

@@ -10,7 +10,7 @@ class FlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules need the models, which exist only from here on.
-        from flags import checks, features, policies, releases, signals, sync, triggers  # noqa: F401
+        from flags import checks, features, gatetemplates, policies, signals, sync, triggers  # noqa: F401
         from tenants.workspaces import ask_whether_allowed
 
         signals.connect()
@@ -19,5 +19,5 @@ class FlagsConfig(AppConfig):
         ask_whether_allowed(lambda user, home: features.features_for(user, home)["multi_workspace_enabled"])
         post_migrate.connect(triggers.after_migrate, sender=self, dispatch_uid="flags.triggers")
         post_migrate.connect(policies.after_migrate, sender=self, dispatch_uid="flags.policies")
-        post_migrate.connect(releases.after_migrate, sender=self, dispatch_uid="flags.releases")
+        post_migrate.connect(gatetemplates.after_migrate, sender=self, dispatch_uid="flags.gatetemplates")
         post_migrate.connect(sync.after_migrate, sender=self, dispatch_uid="flags.sync")

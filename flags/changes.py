@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from flags import releases
+from flags import gatekeeping
 from flags.exceptions import ChangeRefused, Invalid, Missing, NotAllowed
 from flags.models import KEY, KEY_PATTERN, ChannelDefault, Flag, Grant, OptIn, Override, Requirement, RetiredKey
 from flags.recording import (
@@ -236,7 +236,7 @@ def set_default(
         before = {"default_enabled": flag.default_enabled, "default_source": flag.default_source}
         check_version(flag.version, version, thing=f"the flag {key!r}", current=flag.default_enabled, yours=enabled)
         if enabled and not flag.default_enabled:
-            releases.refuse_default(flag)
+            gatekeeping.refuse_default(flag)
         flag.default_enabled, flag.is_default_set = enabled, True
         after = {"default_enabled": enabled, "default_source": flag.default_source}
         if before != after:
@@ -259,7 +259,7 @@ def inherit_default(key: str, *, actor: Actor, reason: str = "", version: int | 
         before = {"default_enabled": flag.default_enabled, "default_source": flag.default_source}
         check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours="inherited")
         if flag.inherited_enabled and not flag.default_enabled:
-            releases.refuse_default(flag)
+            gatekeeping.refuse_default(flag)
         flag.default_enabled, flag.is_default_set = flag.inherited_enabled, False
         after = {"default_enabled": flag.default_enabled, "default_source": flag.default_source}
         if before != after:
@@ -295,14 +295,14 @@ def set_channel(
         before = {} if row is None else {"enabled": row.enabled, "percentage": row.percentage}
         after = {"enabled": enabled, "percentage": percentage}
         check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours=after)
-        if enabled and releases.is_promotion(flag, channel):
+        if enabled and gatekeeping.is_promotion(flag, channel):
             # While a release is under way, switching a later channel on is a promotion, by whatever door.
-            releases.promote_to(flag, channel, percentage=percentage, actor=actor, reason=reason, batch=batch)
+            gatekeeping.promote_to(flag, channel, percentage=percentage, actor=actor, reason=reason, batch=batch)
             return ChannelDefault.objects.get(flag=flag, channel=channel)
         row = row or ChannelDefault(flag=flag, channel_id=channel)
         if before != after:
             if enabled and not before.get("enabled"):
-                releases.reentered(flag, channel)
+                gatekeeping.reentered(flag, channel)
             row.enabled, row.percentage = enabled, percentage
             row.save()
             _save(flag)
@@ -354,7 +354,7 @@ def revive(key: str, *, actor: Actor, reason: str) -> Flag:
     with writing("revive a flag"):
         flag = _flag(key)
         if flag.killed_at is not None:
-            releases.revived(flag, flag.killed_at)
+            gatekeeping.revived(flag, flag.killed_at)
             flag.killed_at, flag.killed_by, flag.kill_reason = None, None, ""
             _save(flag, "killed_at", "killed_by", "kill_reason")
             record("revive", actor=actor, flag=flag, before={"killed": True}, after={"killed": False}, reason=reason)

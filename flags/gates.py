@@ -1,15 +1,17 @@
-"""Whether a gate holds, and in words why not yet. Reads only; the clock is the database's."""
+"""Whether a gate holds, and in words why not yet. The clock is the database's."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
-from django.db.models import Sum
 from django.utils import timezone
 
+from flags.evidence import Evidence, gather
 from flags.models import Flag
-from flags.releasemodels import Gate, GateTemplate, IsolationAudit, Release, Usage
+from flags.releasemodels import Gate, GateSignOff, GateTemplate, Release
 from tenants.models import ReleaseChannel
 
 Check = GateTemplate.Check
@@ -23,11 +25,25 @@ class GateState:
     holds: bool
     words: str
     ready_at: datetime | None = None
-    """When time alone will open it, where that is known."""
+    """When time alone opens it, where that is known."""
+    sign_off: GateSignOff | None = None
+    is_broken: bool = False
+    """Whether there is evidence against it, and not merely none for it."""
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person's word opens it."""
+        return self.gate.check_kind == Check.SIGN_OFF
 
     def as_evidence(self) -> dict[str, Any]:
-        """Return the gate as the history of a promotion keeps it."""
-        return {"gate": self.gate.title, "kind": self.gate.check_kind, "holds": self.holds, "words": self.words}
+        """Return the gate as the history of a promotion, and a refusal, keep it."""
+        return {
+            "id": str(self.gate.pk),
+            "gate": self.gate.title,
+            "kind": self.gate.check_kind,
+            "holds": self.holds,
+            "words": self.words,
+        }
 
 
 def database_now() -> datetime:
@@ -44,57 +60,14 @@ def next_channel(release: Release) -> ReleaseChannel | None:
     return ReleaseChannel.objects.filter(rank__gt=release.channel.rank).order_by("rank").first()
 
 
+def release_under_way(key: str) -> Release | None:
+    """Return a flag's release that has not ended, or None."""
+    return Release.objects.select_related("channel", "flag").filter(flag=key, ended_at=None).first()
+
+
 def soak_ends_at(release: Release) -> datetime:
     """Return the moment the soak time of the release's present channel has passed."""
     return release.entered_at + timedelta(days=release.channel.soak_days)
-
-
-def states(release: Release, at: datetime | None = None) -> list[GateState]:
-    """Return every gate between a release and its next channel, in order, as of now or `at`."""
-    following = next_channel(release)
-    if following is None:
-        return []
-    at = at or database_now()
-    gates = [gate for gate in release.gates.all() if gate.channel_id == following.slug]
-    return [_state(release, gate, following, at) for gate in sorted(gates, key=lambda gate: (gate.rank, gate.title))]
-
-
-def _state(release: Release, gate: Gate, following: ReleaseChannel, at: datetime) -> GateState:
-    if gate.check_kind == Check.SIGN_OFF:
-        return _signed_off(release, gate)
-    if gate.check_kind == Check.SOAK:
-        return _soaked(release, gate, at)
-    if gate.check_kind == Check.NO_SERVER_ERRORS:
-        return _no_server_errors(release, gate)
-    if gate.check_kind == Check.ISOLATION_AUDIT:
-        return _audited(release, gate)
-    return _required_flags(release, gate, following)
-
-
-def _signed_off(release: Release, gate: Gate) -> GateState:
-    # A word given for an earlier stay in this channel is no word about this one.
-    word = next((s for s in gate.sign_offs.all() if s.at >= release.entered_at), None)
-    if word is None:
-        return GateState(gate, False, "waits for somebody to sign it off")
-    note = f": {word.note}" if word.note else ""
-    return GateState(gate, True, f"signed off by {word.by_name}{note}")
-
-
-def _soaked(release: Release, gate: Gate, at: datetime) -> GateState:
-    if release.paused_at is not None:
-        return GateState(gate, False, "the release is paused, and its soak with it")
-    if release.flag.killed_at is not None:
-        return GateState(gate, False, "the flag is killed, and its release paused")
-    if not release.flag.channel_defaults.filter(channel=release.channel_id, enabled=True).exists():
-        return GateState(
-            gate, False, f"it is switched off in {release.channel.name}; the soak starts anew when it is on"
-        )
-    ready = soak_ends_at(release)
-    if at >= ready:
-        return GateState(gate, True, f"soaked for {release.channel.soak_days} days", ready)
-    return GateState(
-        gate, False, f"waits until {ready:%a %d %b %H:%M} UTC ({in_words(ready - at)} of soak left)", ready
-    )
 
 
 def in_words(left: timedelta) -> str:
@@ -108,43 +81,20 @@ def in_words(left: timedelta) -> str:
     return f"{minutes} min" if minutes else f"{seconds} s"
 
 
-def _no_server_errors(release: Release, gate: Gate) -> GateState:
-    rows = Usage.objects.filter(flag=release.flag_id, day__gte=release.entered_at.date())
-    rows = rows.filter(last_at__gte=release.entered_at)
-    seen = rows.aggregate(on=Sum("on"), errors=Sum("errors"))
-    if not seen["on"]:
-        return GateState(gate, False, "no data: nobody has used it since it entered this channel")
-    # Counts are kept by the day: errors count if the last of them came after entry.
-    errors = rows.filter(last_error_at__gte=release.entered_at).aggregate(n=Sum("errors"))["n"] or 0
-    if errors:
-        return GateState(gate, False, f"{errors} server errors since it entered this channel")
-    return GateState(gate, True, f"no server errors in {seen['on']} evaluations")
+def moment_in_words(moment: datetime) -> str:
+    """Return a moment as people say it here, to the minute."""
+    return f"{moment:%a %d %b %H:%M} UTC"
 
 
-def _audited(release: Release, gate: Gate) -> GateState:
-    audit = IsolationAudit.objects.filter(complete=True).first()
-    if audit is None:
-        return GateState(gate, False, "no data: no isolation audit has run; run it")
-    if audit.at < release.entered_at:
-        return GateState(gate, False, "the isolation audit is older than the entry into this channel; run it")
-    if not audit.passed:
-        return GateState(gate, False, f"the isolation audit of {audit.at:%d %b %H:%M} found problems")
-    return GateState(gate, True, f"the isolation audit of {audit.at:%d %b %H:%M} passed")
+def states_of(releases: Collection[Release], at: datetime | None = None) -> dict[UUID, list[GateState]]:
+    """Return, by release, every gate before its next channel, in order, as of now or `at`. The queries do not grow."""
+    evidence = gather(releases, at or database_now())
+    return {release.pk: judge(release, evidence) for release in releases}
 
 
-def _required_flags(release: Release, gate: Gate, following: ReleaseChannel) -> GateState:
-    behind = [flag.name for flag in release.flag.requires.all() if not _is_as_far(flag, following)]
-    if behind:
-        return GateState(gate, False, f"{', '.join(behind)} {'is' if len(behind) == 1 else 'are'} not as far yet")
-    return GateState(gate, True, "everything it requires is at least as far")
-
-
-def _is_as_far(flag: Flag, following: ReleaseChannel) -> bool:
-    """Whether a required flag is wholly on in the channel, by its own answer or else by its default."""
-    answer = flag.channel_defaults.filter(channel=following).first()
-    if flag.is_killed:
-        return False
-    return flag.default_enabled if answer is None else answer.enabled and answer.percentage == 100
+def states(release: Release, at: datetime | None = None) -> list[GateState]:
+    """Return every gate between a release and its next channel, in order, as of now or `at`."""
+    return states_of([release], at)[release.pk]
 
 
 def open_gates(release: Release, at: datetime | None = None) -> list[GateState]:
@@ -152,6 +102,81 @@ def open_gates(release: Release, at: datetime | None = None) -> list[GateState]:
     return [state for state in states(release, at) if not state.holds]
 
 
-def release_under_way(key: str) -> Release | None:
-    """Return a flag's release that has not ended, or None."""
-    return Release.objects.select_related("channel", "flag").filter(flag=key, ended_at=None).first()
+def judge(release: Release, evidence: Evidence) -> list[GateState]:
+    """Return the states of the gates before a release by the evidence given."""
+    return [_state(release, gate, evidence) for gate in evidence.ahead(release)]
+
+
+def _state(release: Release, gate: Gate, evidence: Evidence) -> GateState:
+    if gate.check_kind == Check.SIGN_OFF:
+        return _signed_off(gate, evidence)
+    if gate.check_kind == Check.SOAK:
+        return _soaked(release, gate, evidence)
+    if gate.check_kind == Check.NO_SERVER_ERRORS:
+        return _no_server_errors(release, gate, evidence)
+    if gate.check_kind == Check.ISOLATION_AUDIT:
+        return _audited(release, gate, evidence)
+    return _required_flags(release, gate, evidence)
+
+
+def _signed_off(gate: Gate, evidence: Evidence) -> GateState:
+    word = evidence.words.get(gate.pk)
+    if word is None:
+        return GateState(gate, False, "waits for somebody to sign it off")
+    note = f": {word.note}" if word.note else ""
+    return GateState(gate, True, f"signed off by {word.by_name}{note}", sign_off=word)
+
+
+def _soaked(release: Release, gate: Gate, evidence: Evidence) -> GateState:
+    if release.paused_at is not None:
+        return GateState(gate, False, "the release is paused, and its soak with it")
+    if release.flag.killed_at is not None:
+        return GateState(gate, False, "the flag is killed, and its release paused")
+    answer = evidence.answers.get((release.flag_id, release.channel_id))
+    if answer is None or not answer.enabled:
+        return GateState(
+            gate, False, f"it is switched off in {release.channel.name}; the soak starts anew when it is on"
+        )
+    ready = soak_ends_at(release)
+    if evidence.at >= ready:
+        return GateState(gate, True, f"soaked for {release.channel.soak_days} days", ready)
+    left = in_words(ready - evidence.at)
+    return GateState(gate, False, f"waits until {moment_in_words(ready)} ({left} of soak left)", ready)
+
+
+def _no_server_errors(release: Release, gate: Gate, evidence: Evidence) -> GateState:
+    seen = evidence.seen[release.pk]
+    if seen.errors:
+        said = f"{seen.errors} server error{'' if seen.errors == 1 else 's'} since it entered this channel"
+        return GateState(gate, False, said, is_broken=True)
+    if not seen.on:
+        return GateState(gate, False, "no data: nobody has used it since it entered this channel")
+    return GateState(gate, True, f"no server errors in {seen.on} evaluations")
+
+
+def _audited(release: Release, gate: Gate, evidence: Evidence) -> GateState:
+    audit = evidence.audit
+    if audit is None:
+        return GateState(gate, False, "no data: no isolation audit has run; run it")
+    if audit.at < release.entered_at:
+        return GateState(gate, False, "the isolation audit is older than the entry into this channel; run it")
+    if not audit.passed:
+        said = f"the isolation audit of {audit.at:%d %b %H:%M} found problems"
+        return GateState(gate, False, said, is_broken=True)
+    return GateState(gate, True, f"the isolation audit of {audit.at:%d %b %H:%M} passed")
+
+
+def _required_flags(release: Release, gate: Gate, evidence: Evidence) -> GateState:
+    required = evidence.required.get(release.flag_id, [])
+    behind = [flag.name for flag in required if not _is_as_far(flag, gate.channel_id, evidence)]
+    if behind:
+        return GateState(gate, False, f"{', '.join(behind)} {'is' if len(behind) == 1 else 'are'} not as far yet")
+    return GateState(gate, True, "everything it requires is at least as far")
+
+
+def _is_as_far(flag: Flag, channel: str, evidence: Evidence) -> bool:
+    """Whether a required flag is wholly on in the channel, by its own answer or else by its default."""
+    answer = evidence.answers.get((flag.key, channel))
+    if flag.is_killed:
+        return False
+    return flag.default_enabled if answer is None else answer.enabled and answer.percentage == 100

@@ -161,7 +161,18 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
 def companies_with(key: str, at: datetime | None = None) -> list[UUID]:
     """Return the active companies that have a flag, as of now or `at`, grants aside. Evaluated like an impact."""
     at = at or timezone.now()
-    rules = resolve_rules(at).flags
+    return _having(resolve_rules(at).flags, key, at)
+
+
+def companies_gaining(change: Proposed, at: datetime | None = None) -> list[UUID]:
+    """Return the active companies that would get a flag by a change of its rules or channels."""
+    at = at or timezone.now()
+    before = dict(resolve_rules(at).flags)
+    had = set(_having(before, change.key, at))
+    return [pk for pk in _having(_after(before, change), change.key, at) if pk not in had]
+
+
+def _having(rules: Mapping[str, FlagRules], key: str, at: datetime) -> list[UUID]:
     if key not in rules:
         return []
     related = {key, *required_by(rules, key)}

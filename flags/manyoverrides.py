@@ -4,7 +4,6 @@ Called by the write modules inside `writing`. What a company has here must be wh
 that history tells the truth; the writers' lock, which the caller holds, keeps it so.
 """
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from django.db.models import Model
 from flags import features, snapshots
 from flags.models import Flag, Override
 from flags.recording import Actor, actor_user, line
+from flags.setwise import as_parameter, chosen, new_id
 
 State = Mapping[str, Any]
 NOTHING: State = {}
@@ -24,9 +24,6 @@ NOTHING: State = {}
 
 STATE = ("enabled", "reason", "expires_at", "paused")
 
-# Companies travel as one parameter, an array or a JSON text, not as thousands.
-CHOSEN = {"postgresql": "(select unnest(%s::uuid[]) as value)", "sqlite": "json_each(%s)"}
-NEW_ID = {"postgresql": "gen_random_uuid()", "sqlite": "lower(hex(randomblob(16)))"}
 REPLACE = """
 on conflict (company_id, flag_id) do update set
   enabled = excluded.enabled, reason = excluded.reason, expires_at = excluded.expires_at, paused = excluded.paused,
@@ -80,33 +77,23 @@ def _insert_for_each(row: Model, of_company: Mapping[str, str], companies: Colle
     columns: dict[str, str] = {}
     for field in row._meta.concrete_fields:
         if field.primary_key:
-            columns[field.column] = NEW_ID[connection.vendor]
+            columns[field.column] = new_id()
         elif field.column in of_company:
             columns[field.column] = of_company[field.column]
         else:
             columns[field.column] = "%s"
             values.append(field.get_db_prep_save(getattr(row, field.attname), connection))
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
-    chosen = CHOSEN[connection.vendor]
     sql = (
         f"insert into {row._meta.db_table} ({names}) select {', '.join(columns.values())} "
-        f"from {chosen} as chosen join tenants_company c on c.id = chosen.value where true {conflict}"
+        f"from {chosen()} as chosen join tenants_company c on c.id = chosen.value where true {conflict}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, _as_parameter(companies)])
+        cursor.execute(sql, [*values, as_parameter(companies)])
         return cursor.rowcount
 
 
 def _delete_for_each(flag: Flag, companies: Collection[UUID]) -> None:
-    sql = (
-        "delete from flags_override where flag_id = %s and company_id in "
-        f"(select value from {CHOSEN[connection.vendor]} as chosen)"
-    )
+    sql = f"delete from flags_override where flag_id = %s and company_id in (select value from {chosen()} as chosen)"
     with connection.cursor() as cursor:
-        cursor.execute(sql, [flag.pk, _as_parameter(companies)])
-
-
-def _as_parameter(companies: Collection[UUID]) -> Any:
-    if connection.vendor == "postgresql":
-        return list(companies)
-    return json.dumps([company.hex for company in companies])
+        cursor.execute(sql, [flag.pk, as_parameter(companies)])

@@ -6,21 +6,30 @@ A promotion writes the channel answers, the history and the evidence in one tran
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
-from django.db import connections
 
+from flags import outbox
+from flags.evaluation import ChannelAnswer
 from flags.exceptions import ChangeRefused, Invalid, Missing
-from flags.gates import GateState, database_now, next_channel, open_gates, release_under_way, states
+from flags.gates import GateState, database_now, next_channel, release_under_way, states
+from flags.impact import Proposed, companies_gaining
 from flags.models import ChannelDefault, Flag
-from flags.recording import Actor, actor_user, authorise, clean_reason, clean_text, locked_flag, record, writing
+from flags.recording import (
+    Actor,
+    actor_user,
+    authorise,
+    check_version,
+    clean_reason,
+    clean_text,
+    locked_flag,
+    record,
+    writing,
+)
 from flags.releasemodels import Gate, GateSignOff, GateTemplate, Promotion, Release
-from tenants import roles
 from tenants.models import ReleaseChannel, User
-from tenants.rls import acting_as_system
 
 WRITE = "releases:write"
 
@@ -98,14 +107,10 @@ def start(key: str, *, actor: Actor, reason: str = "") -> Release:
         release = Release.objects.create(
             flag=flag, channel=channels[0], entered_at=at, started_at=at, started_by=actor_user(actor)
         )
-        for template in GateTemplate.objects.all():
-            Gate.objects.create(
-                release=release,
-                channel_id=template.channel_id,
-                check_kind=template.check_kind,
-                title=template.title,
-                rank=template.rank,
-            )
+        Gate.objects.bulk_create(
+            Gate(release=release, channel_id=one.channel_id, check_kind=one.check_kind, title=one.title, rank=one.rank)
+            for one in GateTemplate.objects.all()
+        )
         for channel in channels:
             _answer(flag, channel, channel == channels[0])
         _touch(flag)
@@ -151,13 +156,16 @@ def promote(
     reason: str = "",
     force: bool = False,
     percentage: int = 100,
+    tell: bool = False,
     seen: str | None = None,
+    version: int | None = None,
     batch: uuid.UUID | None = None,
 ) -> Release:
     """Let a flag into its next channel, if every gate before it holds.
 
     With `force` a super admin goes past gates that do not, for a reason that is required and recorded as such for ever.
-    `seen` is the channel the flag was in when one decided: if somebody was faster, the promotion is refused.
+    With `tell` the admins of the companies that gain the feature get a message. `seen` is the channel the flag was in
+    when one decided: if somebody was faster, the promotion is refused; `version` is that of the flag.
     Raises ChangeRefused naming every open gate in words (`extra["gates"]`).
     """
     authorise(actor, WRITE)
@@ -177,6 +185,7 @@ def promote(
                 current=release.channel_id,
                 yours=seen,
             )
+        check_version(flag.version, version, thing=f"the flag {key!r}", current=release.channel_id, yours="promoted")
         if following is None:
             raise ChangeRefused(f"{flag.name} is in {release.channel.name}, the last channel.", code="LAST_CHANNEL")
         if flag.is_killed:
@@ -185,6 +194,11 @@ def promote(
             )
         if release.paused_at is not None:
             raise ChangeRefused(f"The release of {flag.name} is paused. Resume it first.", code="RELEASE_PAUSED")
+        if tell and flag.is_internal:
+            raise Invalid(
+                f"{flag.name} is internal: companies may not know of it. Promote it without telling them.",
+                errors={"tell": ["Nobody may know of an internal flag."]},
+            )
         at = database_now()
         evidence = states(release, at)
         not_yet = [state for state in evidence if not state.holds]
@@ -195,71 +209,85 @@ def promote(
                 code="GATES_OPEN",
                 gates=[state.as_evidence() for state in not_yet],
             )
-        before = release.channel_id
+        before, forced = release.channel_id, bool(not_yet)
+        after = {"channel": following.slug, "percentage": percentage}
+        if tell:
+            answer = ChannelAnswer(True, percentage)
+            gaining = companies_gaining(Proposed(key, channels={following.slug: answer}))
+            after["told"] = outbox.queue(outbox.gained(flag), gaining)
         _answer(flag, following, True, percentage)
         release.channel, release.entered_at = following, at
         release.save(update_fields=["channel", "entered_at"])
-        forced = bool(not_yet)
-        kind = Promotion.Kind.PROMOTE
-        _step(
-            release,
-            kind,
-            actor,
-            at,
-            to=following.slug,
-            come_from=before,
-            reason=reason,
-            forced=forced,
-            evidence=evidence,
-        )
+        kind, to = Promotion.Kind.PROMOTE, following.slug
+        _step(release, kind, actor, at, to=to, come_from=before, reason=reason, forced=forced, evidence=evidence)
         _touch(flag)
-        record(
-            "force_promote" if forced else "promote",
-            actor=actor,
-            flag=flag,
-            before={"channel": before},
-            after={"channel": following.slug, "percentage": percentage},
-            reason=reason,
-            batch=batch,
-        )
+        verb = "force_promote" if forced else "promote"
+        record(verb, actor=actor, flag=flag, before={"channel": before}, after=after, reason=reason, batch=batch)
     return release
 
 
-def roll_back(key: str, to: str | None, *, actor: Actor, reason: str) -> Release:
+def roll_back(key: str, to: str | None, *, actor: Actor, reason: str, version: int | None = None) -> Release | None:
     """Take a flag back to an earlier channel, or with None out of all. One action, no gates; a reason is required.
 
     Every later channel is switched off. Overrides stay: `impact` says how many companies stay on by one. The soak
-    starts anew.
+    starts anew. A release that had ended goes on from the earlier channel, so that its gates stand there again; a flag
+    without any is just switched off. Returns the release, if there is one.
     """
     authorise(actor, WRITE)
     reason = clean_reason(reason, always=True)
     with writing("roll a release back"):
         flag = locked_flag(key)
-        release = _release(key)
-        before = release.channel_id
-        target = None if to is None else ReleaseChannel.objects.filter(pk=to).first()
+        release = release_under_way(key) or _finished(key)
+        channels = list(ReleaseChannel.objects.order_by("rank"))
+        furthest = release.channel if release is not None else _furthest(flag, channels)
+        check_version(flag.version, version, thing=f"the flag {key!r}", current=flag.version, yours="rolled back")
+        if furthest is None:
+            raise ChangeRefused(
+                f"{flag.name} is on in no channel, so there is nothing to roll back.", code="NOTHING_TO_ROLL_BACK"
+            )
+        target = next((channel for channel in channels if channel.slug == to), None)
         if to is not None and target is None:
             raise Missing(f"There is no release channel {to!r}.", code="CHANNEL_NOT_FOUND")
-        if target is not None and target.rank >= release.channel.rank:
+        if target is not None and target.rank >= furthest.rank:
             raise ChangeRefused(
-                f"{flag.name} is in {release.channel.name}; it can be rolled back to an earlier channel only.",
+                f"{flag.name} is in {furthest.name}; it can be rolled back to an earlier channel only.",
                 code="NOT_AN_EARLIER_CHANNEL",
             )
         at = database_now()
-        for channel in ReleaseChannel.objects.all():
-            if target is None or channel.rank > target.rank:
-                _answer(flag, channel, False)
-        if target is None:
-            release.ended_at = at
-        else:
-            release.channel, release.entered_at = target, at
-        release.save(update_fields=["channel", "entered_at", "ended_at"])
-        _step(release, Promotion.Kind.ROLL_BACK, actor, at, to=to or "", come_from=before, reason=reason)
+        for channel in later_than(target, channels):
+            _answer(flag, channel, False)
+        if release is not None:
+            if target is None:
+                release.ended_at = at
+            else:
+                release.channel, release.entered_at, release.ended_at = target, at, None
+            release.save(update_fields=["channel", "entered_at", "ended_at"])
+            kind = Promotion.Kind.ROLL_BACK
+            _step(release, kind, actor, at, to=to or "", come_from=furthest.slug, reason=reason)
         _touch(flag)
-        record(
-            "roll_back", actor=actor, flag=flag, before={"channel": before}, after={"channel": to or ""}, reason=reason
-        )
+        before, after = {"channel": furthest.slug}, {"channel": to or ""}
+        record("roll_back", actor=actor, flag=flag, before=before, after=after, reason=reason)
     return release
+
+
+def later_than(channel: ReleaseChannel | None, channels: Sequence[ReleaseChannel]) -> list[ReleaseChannel]:
+    """Return the channels that a rollback to `channel` switches off: all later ones, or with None all."""
+    return [other for other in channels if channel is None or other.rank > channel.rank]
+
+
+def _finished(key: str) -> Release | None:
+    """Return a flag's latest release, if it was brought to its end and not rolled back."""
+    release = Release.objects.select_related("channel").filter(flag=key).first()
+    if release is None or not release.promotions.filter(kind=Promotion.Kind.END, at=release.ended_at).exists():
+        return None
+    return release
+
+
+def _furthest(flag: Flag, channels: Sequence[ReleaseChannel]) -> ReleaseChannel | None:
+    """Return the last channel that a flag is on in, by its answer or by its default."""
+    answers = dict(flag.channel_defaults.values_list("channel_id", "enabled"))
+    on = [channel for channel in channels if answers.get(channel.slug, flag.default_enabled)]
+    return on[-1] if on else None
 
 
 def finish(key: str, *, actor: Actor, reason: str = "") -> Release:
@@ -309,7 +337,10 @@ def resume(key: str, *, actor: Actor, reason: str = "") -> Release:
         flag = locked_flag(key)
         release = _release(key)
         if release.paused_at is not None:
-            release.entered_at += database_now() - release.paused_at
+            # What follows the pull of the kill switch is left out of the soak when the flag is revived.
+            until = min(database_now(), flag.killed_at or datetime.max.replace(tzinfo=UTC))
+            since = max(release.paused_at, release.entered_at)
+            release.entered_at += max(until - since, timedelta(0))
             release.paused_at = None
             release.save(update_fields=["entered_at", "paused_at"])
             record(
@@ -321,89 +352,3 @@ def resume(key: str, *, actor: Actor, reason: str = "") -> Release:
                 reason=reason,
             )
     return release
-
-
-# What `changes` asks before it writes, so that no door leads past a gate.
-
-
-def is_promotion(flag: Flag, channel: str) -> bool:
-    """Whether switching this channel on would carry a release further than it is."""
-    release = release_under_way(flag.key)
-    target = ReleaseChannel.objects.filter(pk=channel).first()
-    return release is not None and target is not None and target.rank > release.channel.rank
-
-
-def promote_to(
-    flag: Flag, channel: str, *, percentage: int, actor: Actor, reason: str, batch: uuid.UUID | None
-) -> None:
-    """Promote to exactly this channel. Raises ChangeRefused for one that is not the next."""
-    release = _release(flag.key)
-    following = next_channel(release)
-    if following is None or channel != following.slug:
-        raise ChangeRefused(
-            f"{flag.name} is in {release.channel.name}: a release goes one channel at a time. "
-            f"Promote it to {following.name if following else release.channel.name} first.",
-            code="ONE_STEP_AT_A_TIME",
-        )
-    promote(flag.key, actor=actor, reason=reason, percentage=percentage, batch=batch)
-
-
-def refuse_default(flag: Flag) -> None:
-    """Refuse to turn the default on while a release has channels to go: that would pass every gate at once."""
-    release = release_under_way(flag.key)
-    if release is not None and next_channel(release) is not None:
-        raise ChangeRefused(
-            f"A release of {flag.name} is under way, in {release.channel.name}. Turning the default on would be a "
-            "promotion to everybody; promote it channel by channel.",
-            code="RELEASE_UNDER_WAY",
-            gates=[state.as_evidence() for state in open_gates(release)],
-        )
-
-
-def reentered(flag: Flag, channel: str) -> None:
-    """Start the soak anew: the release's own channel was off, and is on again. Soak is continuous time on."""
-    release = release_under_way(flag.key)
-    if release is not None and release.channel_id == channel:
-        release.entered_at = database_now()
-        release.save(update_fields=["entered_at"])
-
-
-def revived(flag: Flag, killed_at: datetime) -> None:
-    """Leave the time a flag was killed out of its soak: a killed flag's release is paused."""
-    release = release_under_way(flag.key)
-    if release is not None:
-        until = release.paused_at or database_now()
-        since = max(killed_at, release.entered_at)
-        if until > since:
-            release.entered_at += until - since
-            release.save(update_fields=["entered_at"])
-
-
-TEMPLATES = (
-    # Seed 001, section 5: what stands before pilot, and before general.
-    ("pilot", GateTemplate.Check.SIGN_OFF, "Works in the internal company", 10),
-    ("pilot", GateTemplate.Check.SIGN_OFF, "No console errors", 20),
-    ("pilot", GateTemplate.Check.NO_SERVER_ERRORS, "No server errors since entry", 30),
-    ("pilot", GateTemplate.Check.ISOLATION_AUDIT, "Isolation audit passed since entry", 40),
-    ("general", GateTemplate.Check.SOAK, "Soak time has passed", 10),
-    ("general", GateTemplate.Check.SIGN_OFF, "No support issues", 20),
-    ("general", GateTemplate.Check.SIGN_OFF, "Performance acceptable", 30),
-    ("general", GateTemplate.Check.ISOLATION_AUDIT, "Isolation audit passed since entry", 40),
-    ("general", GateTemplate.Check.REQUIRED_FLAGS, "Required flags at least as far", 50),
-)
-
-
-def after_migrate(using: str, **_kwargs: Any) -> None:
-    """Receive `post_migrate`: describe the gates of seed 001 where no operator has described any."""
-    connection = connections[using]
-    if "flags_gatetemplate" not in connection.introspection.table_names() or not roles.ready(connection):
-        return
-    with acting_as_system("describe the gates"):
-        if GateTemplate.objects.using(using).exists():
-            return
-        known = set(ReleaseChannel.objects.using(using).values_list("slug", flat=True))
-        GateTemplate.objects.using(using).bulk_create(
-            GateTemplate(channel_id=channel, check_kind=kind, title=title, rank=rank)
-            for channel, kind, title, rank in TEMPLATES
-            if channel in known
-        )

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flags import changes, gates, releases
-from flags.exceptions import ChangeRefused, Invalid, Missing, NotAllowed
+from flags import changes, gatekeeping, gates, releases
+from flags.exceptions import ChangeRefused, Conflict, Invalid, Missing, NotAllowed
 from flags.features import features_for
 from flags.models import Change, ChannelDefault, Flag
-from flags.releasemodels import Gate, GateTemplate, IsolationAudit, Promotion, Usage
+from flags.releasemodels import DailyUsage, Gate, GateTemplate, IsolationAudit, Promotion
 from tenants.models import ApiToken
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +35,7 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(gates, "database_now", clock)
     monkeypatch.setattr(releases, "database_now", clock)
+    monkeypatch.setattr(gatekeeping, "database_now", clock)
     return clock
 
 
@@ -50,9 +51,8 @@ def audit_passes(clock, *, passed=True, complete=True):
     IsolationAudit.objects.create(at=clock.now, mode="both", by_name="Alice", passed=passed, complete=complete)
 
 
-def used(company, clock, *, errors=0):
-    Usage.objects.create(
-        company=company,
+def used(clock, *, errors=0):
+    DailyUsage.objects.create(
         flag_id=KEY,
         day=clock.now.date(),
         on=5,
@@ -76,7 +76,7 @@ def in_internal(alice, clock):
 @pytest.fixture
 def in_pilot(in_internal, alice, clock, default_tenant):
     clock.wait(hours=1)
-    used(default_tenant, clock)
+    used(clock)
     audit_passes(clock)
     sign_off_all(alice)
     clock.wait(minutes=1)
@@ -126,7 +126,7 @@ def test_no_data_does_not_pass_and_errors_do_not(in_internal, clock, default_ten
     gate = Gate.objects.get(release=in_internal, check_kind="no_server_errors")
     states = {state.gate.pk: state for state in gates.states(in_internal)}
     assert not states[gate.pk].holds
-    used(default_tenant, clock, errors=2)
+    used(clock, errors=2)
     states = {state.gate.pk: state for state in gates.states(in_internal)}
     assert states[gate.pk].words == "2 server errors since it entered this channel"
 
@@ -142,6 +142,38 @@ def test_soak_ends_to_the_second_and_says_how_long_it_still_takes(in_pilot, cloc
     assert not soak().holds
     clock.wait(seconds=1)
     assert soak().holds
+
+
+OVERLAPS = {
+    # What happens hour by hour; the soak stands still whenever something holds the release.
+    "paused within a kill": "kill pause resume revive",
+    "killed within a pause": "pause kill revive resume",
+    "paused, then killed": "pause kill resume revive",
+    "killed, then paused": "kill pause revive resume",
+}
+
+
+@pytest.mark.parametrize("order", OVERLAPS.values(), ids=OVERLAPS)
+def test_what_holds_a_release_twice_at_once_is_left_out_of_its_soak_once(in_pilot, alice, clock, order):
+    entered = in_pilot.entered_at
+    for verb in order.split():
+        clock.wait(hours=1)
+        if verb in ("pause", "resume"):
+            getattr(releases, verb)(KEY, actor=alice)
+        else:
+            getattr(changes, verb)(KEY, actor=alice, reason="why")
+        if verb == "kill":
+            Flag.objects.filter(key=KEY).update(killed_at=clock.now)
+    assert gates.release_under_way(KEY).entered_at == entered + timedelta(hours=3)
+
+
+def test_a_paused_release_that_is_rolled_back_soaks_from_its_resumption(in_pilot, alice, clock):
+    releases.pause(KEY, actor=alice)
+    clock.wait(days=3)
+    releases.roll_back(KEY, "internal", actor=alice, reason="tickets")
+    clock.wait(days=2)
+    releases.resume(KEY, actor=alice)
+    assert gates.release_under_way(KEY).entered_at == clock.now
 
 
 def test_soak_is_continuous_time_on(in_pilot, alice, clock):
@@ -221,7 +253,7 @@ def test_switching_on_a_later_channel_by_any_door_meets_the_gates(in_internal, a
 def test_switching_on_the_next_channel_with_all_gates_passed_is_the_promotion(
     in_internal, alice, clock, default_tenant
 ):
-    used(default_tenant, clock)
+    used(clock)
     audit_passes(clock)
     sign_off_all(alice)
     changes.set_channel(KEY, "pilot", True, percentage=25, actor=alice)
@@ -258,6 +290,41 @@ def test_one_rolls_back_to_an_earlier_channel_only(in_pilot, alice):
         releases.roll_back(KEY, "beta", actor=alice, reason="why")
 
 
+def test_a_flag_without_a_release_is_rolled_back_too(alice, default_tenant, globex, acme):
+    for channel in ("internal", "pilot", "general"):
+        changes.set_channel(KEY, channel, True, actor=alice)
+    assert releases.roll_back(KEY, "pilot", actor=alice, reason="too slow") is None
+    assert answers(default_tenant, globex, acme) == [True, True, False]
+    changes.set_default("driver_management", True, actor=alice)
+    releases.roll_back("driver_management", None, actor=alice, reason="broken")
+    assert not features_for(None, acme)["driver_management"]
+    with pytest.raises(ChangeRefused) as refusal:
+        releases.roll_back("driver_management", None, actor=alice, reason="again")
+    assert refusal.value.code == "NOTHING_TO_ROLL_BACK"
+
+
+def test_a_release_that_had_ended_goes_on_behind_its_gates_when_it_is_rolled_back(in_pilot, alice, clock, acme):
+    releases.promote(KEY, actor=alice, force=True, reason="deadline")
+    releases.finish(KEY, actor=alice)
+    assert gates.release_under_way(KEY) is None
+    release = releases.roll_back(KEY, "pilot", actor=alice, reason="tickets")
+    assert (release.channel_id, gates.release_under_way(KEY)) == ("pilot", release)
+    assert answers(acme) == [False]
+    with pytest.raises(ChangeRefused) as refusal:
+        changes.set_channel(KEY, "general", True, actor=alice)
+    assert refusal.value.code == "GATES_OPEN"
+
+
+def test_a_step_is_taken_only_on_the_flag_one_saw(in_internal, alice):
+    seen = Flag.objects.get(key=KEY).version
+    changes.edit_flag(KEY, actor=alice, owner="Somebody else")
+    with pytest.raises(Conflict):
+        releases.promote(KEY, actor=alice, force=True, reason="now", version=seen)
+    with pytest.raises(Conflict):
+        releases.roll_back(KEY, None, actor=alice, reason="now", version=seen)
+    assert Promotion.objects.count() == 1
+
+
 def test_an_override_outlives_a_rollback(in_pilot, alice, globex):
     changes.set_override(globex, KEY, True, actor=alice)
     releases.roll_back(KEY, None, actor=alice, reason="tickets")
@@ -265,7 +332,7 @@ def test_an_override_outlives_a_rollback(in_pilot, alice, globex):
 
 
 def test_who_promotes_what_somebody_else_just_promoted_is_told(in_internal, alice, clock, default_tenant):
-    used(default_tenant, clock)
+    used(clock)
     audit_passes(clock)
     sign_off_all(alice)
     releases.promote(KEY, actor=alice, seen="internal")
@@ -320,7 +387,7 @@ def test_nobody_but_a_super_admin_moves_a_release(verb, bob):
         VERBS[verb](bob)
 
 
-@pytest.mark.parametrize("verb", ["promote", "roll_back", "pause", "resume", "finish"])
+@pytest.mark.parametrize("verb", ["promote", "pause", "resume", "finish"])
 def test_without_a_release_there_is_nothing_to_move(verb, alice):
     with pytest.raises(ChangeRefused) as refusal:
         VERBS[verb](alice)

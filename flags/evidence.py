@@ -1,0 +1,139 @@
+"""What gates rest on, read once for any number of releases. Reads only."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from django.db.models import OuterRef, Prefetch, Subquery
+
+from flags.models import ChannelDefault, Flag, Requirement
+from flags.releasemodels import DailyUsage, Gate, GateSignOff, GateTemplate, IsolationAudit, Release
+from tenants.models import ReleaseChannel
+
+DAYS_SHOWN = 14
+
+
+@dataclass(slots=True)
+class Seen:
+    """How a flag was used since its release entered its channel: evaluations that said on, all of them, and errors.
+
+    Counts are kept by the day, so those of the day of entry are all of that day, if any of them came after it.
+    """
+
+    on: int = 0
+    evaluations: int = 0
+    errors: int = 0
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Facts about some releases as of one moment. Keys are flags' keys and channels' slugs."""
+
+    at: datetime
+    channels: tuple[ReleaseChannel, ...]
+    gates: Mapping[UUID, list[Gate]]
+    words: Mapping[UUID, GateSignOff]
+    audit: IsolationAudit | None
+    seen: Mapping[UUID, Seen]
+    daily: Mapping[str, list[int]]
+    answers: Mapping[tuple[str, str], ChannelDefault] = field(default_factory=dict)
+    required: Mapping[str, list[Flag]] = field(default_factory=dict)
+
+    def following(self, release: Release) -> ReleaseChannel | None:
+        """Return the channel after the one a release is in, or None at the end."""
+        return next((channel for channel in self.channels if channel.rank > release.channel.rank), None)
+
+    def ahead(self, release: Release) -> list[Gate]:
+        """Return the gates between a release and its next channel, in order."""
+        following = self.following(release)
+        if following is None:
+            return []
+        gates = [gate for gate in self.gates.get(release.pk, []) if gate.channel_id == following.slug]
+        return sorted(gates, key=lambda gate: (gate.rank, gate.title))
+
+    def later_soaks(self, release: Release) -> list[int]:
+        """Return the days of soak that gates ask for in the channels between the next one and the last."""
+        days = []
+        between = [channel for channel in self.channels if channel.rank > release.channel.rank][:-1]
+        for channel in between:
+            beyond = next(other for other in self.channels if other.rank > channel.rank)
+            asked = any(
+                gate.channel_id == beyond.slug and gate.check_kind == GateTemplate.Check.SOAK
+                for gate in self.gates.get(release.pk, [])
+            )
+            days.append(channel.soak_days if asked else 0)
+        return days
+
+
+def gather(releases: Collection[Release], at: datetime) -> Evidence:
+    """Read the evidence for these releases, whose channel and flag should be loaded. At most eight queries."""
+    found = list(releases)
+    keys = {release.flag_id for release in found}
+    gates: dict[UUID, list[Gate]] = {}
+    latest = GateSignOff.objects.filter(gate=OuterRef("gate"), at__gte=OuterRef("gate__release__entered_at"))
+    # A word given for an earlier stay in this channel is no word about this one.
+    words = GateSignOff.objects.filter(pk=Subquery(latest.order_by("-at", "id").values("pk")[:1]))
+    for gate in (
+        Gate.objects.filter(release__in=found)
+        .order_by()
+        .prefetch_related(Prefetch("sign_offs", words.order_by(), to_attr="given"))
+    ):
+        gates.setdefault(gate.release_id, []).append(gate)
+    daily = _daily(found, keys, at)
+    required = _required(keys, gates)
+    known = keys.union(flag.key for flags in required.values() for flag in flags)
+    return Evidence(
+        at=at,
+        channels=tuple(ReleaseChannel.objects.order_by("rank")),
+        gates=gates,
+        words={gate.pk: gate.given[0] for some in gates.values() for gate in some if gate.given},
+        audit=IsolationAudit.objects.filter(complete=True).first(),
+        seen={release.pk: _seen(release, daily.get(release.flag_id, [])) for release in found},
+        daily={key: _last_days(daily.get(key, []), at.date()) for key in keys},
+        answers=_answers(known),
+        required=required,
+    )
+
+
+def _daily(releases: list[Release], keys: set[str], at: datetime) -> dict[str, list[DailyUsage]]:
+    if not releases:
+        return {}
+    entered = min(release.entered_at for release in releases).date()
+    since = min(entered, at.date() - timedelta(days=DAYS_SHOWN))
+    rows: dict[str, list[DailyUsage]] = {}
+    for row in DailyUsage.objects.filter(flag__in=keys, day__gte=since).order_by():
+        rows.setdefault(row.flag_id, []).append(row)
+    return rows
+
+
+def _seen(release: Release, rows: list[DailyUsage]) -> Seen:
+    seen = Seen()
+    for row in rows:
+        if row.last_at >= release.entered_at:
+            seen.on += row.on
+            seen.evaluations += row.on + row.off
+            seen.last_at = row.last_at if seen.last_at is None else max(seen.last_at, row.last_at)
+        if row.last_error_at is not None and row.last_error_at >= release.entered_at:
+            seen.errors += row.errors
+    return seen
+
+
+def _last_days(rows: list[DailyUsage], today: date) -> list[int]:
+    counts = {row.day: row.on + row.off for row in rows}
+    return [counts.get(today - timedelta(days=back), 0) for back in range(DAYS_SHOWN - 1, -1, -1)]
+
+
+def _answers(keys: Collection[str]) -> dict[tuple[str, str], ChannelDefault]:
+    return {(row.flag_id, row.channel_id): row for row in ChannelDefault.objects.filter(flag__in=keys).order_by()}
+
+
+def _required(keys: set[str], gates: Mapping[UUID, list[Gate]]) -> dict[str, list[Flag]]:
+    asks = any(gate.check_kind == GateTemplate.Check.REQUIRED_FLAGS for some in gates.values() for gate in some)
+    required: dict[str, list[Flag]] = {}
+    if asks:
+        rows = Requirement.objects.filter(flag__in=keys).select_related("requires").order_by("requires__name")
+        for row in rows:
+            required.setdefault(row.flag_id, []).append(row.requires)
+    return required

@@ -11,7 +11,8 @@ from datetime import datetime
 from django.utils import timezone
 
 from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
-from flags.models import Flag, OptIn, Override
+from flags.models import Flag, OptIn
+from flags.overview import override_facts
 from flags.snapshots import resolve_rules
 from tenants.models import Company, Plan
 
@@ -107,16 +108,12 @@ def impact_of_override(
 
 def _facts(company: Company) -> CompanyFacts:
     """Return what sets a company apart, grants aside; also of an inactive one, which answers know nothing of."""
-    overrides = Override.objects.filter(company=company).order_by()
     choices = OptIn.objects.filter(company=company)
     return CompanyFacts(
         str(company.pk),
         str(company.channel_id),
         company.plan.rank,
-        {
-            key: OverrideFact(enabled, expires_at, paused)
-            for key, enabled, expires_at, paused in overrides.values_list("flag_id", "enabled", "expires_at", "paused")
-        },
+        override_facts(company),
         dict(choices.values_list("flag_id", "enabled")),
     )
 

@@ -224,6 +224,11 @@ class Grant(models.Model):
     def __str__(self) -> str:
         return f"{self.flag_id} for {self.user_id}"
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether it has stopped counting by itself."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
 
 class Change(models.Model):
     """One line of history. Append-only in the database itself; names stand as they were then, not as keys.

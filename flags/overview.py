@@ -10,7 +10,15 @@ from django.utils import timezone
 
 from flags import snapshots
 from flags.catalogue import CATEGORIES
-from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
+from flags.evaluation import (
+    ChannelAnswer,
+    CompanyFacts,
+    Decision,
+    OverrideFact,
+    Ruleset,
+    evaluate_for_company,
+    required_by,
+)
 from flags.keyset import Stretch, stretch
 from flags.models import ChannelDefault, Flag, Grant, OptIn, Override
 from tenants.models import Company, Plan, ReleaseChannel, User
@@ -102,7 +110,7 @@ def rails(keys: Iterable[str]) -> dict[str, list[ChannelState]]:
     return {key: [_channel_state(channel, answers.get((key, channel.slug))) for channel in channels] for key in wanted}
 
 
-def _channel_state(channel: ReleaseChannel, answer: ChannelDefault | None) -> ChannelState:
+def _channel_state(channel: ReleaseChannel, answer: ChannelDefault | ChannelAnswer | None) -> ChannelState:
     if answer is None:
         return ChannelState(channel.slug, channel.name, None, 100)
     return ChannelState(channel.slug, channel.name, answer.enabled, answer.percentage)
@@ -189,12 +197,8 @@ def feature_rows(
         .select_related("created_by")
         .defer("created_by__password")
     }
-    opt_ins = {row.flag_id: row for row in OptIn.objects.filter(company=company, flag__in=keys)}
-    states = {
-        row.flag_id: _channel_state(company.channel, row)
-        for row in ChannelDefault.objects.filter(channel=company.channel_id, flag__in=keys)
-    }
-    silent = _channel_state(company.channel, None)
+    has_chosen = facts is None or facts.opt_ins
+    opt_ins = {row.flag_id: row for row in OptIn.objects.filter(company=company, flag__in=keys)} if has_chosen else {}
     plans = {plan.slug: plan for plan in Plan.objects.all()}
     unmet = {flag.key: _unmet(rules, flag.key, facts, at) for flag in found}
     wanted = {key for key in unmet.values() if key}
@@ -202,10 +206,11 @@ def feature_rows(
     rows = []
     for flag in found:
         plan = plans[flag.minimum_plan_id] if flag.minimum_plan_id else None
+        answer = rules[flag.key].channels.get(str(company.channel_id)) if flag.key in rules else None
         rows.append(
             FeatureRow(
                 flag=flag,
-                channel=states.get(flag.key, silent),
+                channel=_channel_state(company.channel, answer),
                 override=overrides.get(flag.key),
                 opt_in=opt_ins.get(flag.key),
                 decision=evaluate_for_company(rules, flag.key, facts, at),
@@ -220,24 +225,24 @@ def feature_rows(
 
 
 def feature_states(company: Company, *, internal: bool, at: datetime | None = None) -> dict[str, set[str]]:
-    """Return the keys of a company's features by what is notable about them. Four queries, whatever their number.
+    """Return the keys of a company's features by what is notable about them. One query where nothing has changed.
 
     States: on, off, differs (from the global default), overridden, expiring (within two weeks, or over already),
     redundant (the override says what is inherited anyway).
     """
     at = at or timezone.now()
-    live = Flag.objects.live() if internal else Flag.objects.live().filter(is_internal=False)
-    defaults = dict(live.order_by().values_list("key", "default_enabled"))
     answers = snapshots.resolve(company.pk, at)
-    enabled = {key: answers is not None and answers.company.get(key, False) for key in defaults}
-    rules, facts = (answers.rules.flags, answers.facts) if answers is not None else ({}, None)
+    facts = None if answers is None else answers.facts
+    rules = (snapshots.resolve_rules(at) if answers is None else answers.rules).flags
+    shown = {key: flag for key, flag in rules.items() if not flag.archived and (internal or not flag.is_internal)}
+    enabled = {key: answers is not None and answers.company[key] for key in shown}
     inherited = _Inherited(rules, facts, at)
-    own = Override.objects.filter(company=company).order_by().values_list("flag_id", "enabled", "expires_at", "paused")
-    overrides = {key: OverrideFact(value, end, paused) for key, value, end, paused in own if key in defaults}
+    own = facts.overrides if facts is not None else override_facts(company)
+    overrides = {key: override for key, override in own.items() if key in shown}
     return {
         "on": {key for key, is_on in enabled.items() if is_on},
         "off": {key for key, is_on in enabled.items() if not is_on},
-        "differs": {key for key, is_on in enabled.items() if is_on != defaults[key]},
+        "differs": {key for key, is_on in enabled.items() if is_on != shown[key].default_enabled},
         "overridden": set(overrides),
         "expiring": {
             key
@@ -249,6 +254,15 @@ def feature_states(company: Company, *, internal: bool, at: datetime | None = No
             for key, override in overrides.items()
             if facts is not None and override.speaks(at) and inherited[key].enabled == override.enabled
         },
+    }
+
+
+def override_facts(company: Company) -> dict[str, OverrideFact]:
+    """Return a company's overrides by key, also those of an inactive company, which answers know nothing of."""
+    rows = Override.objects.filter(company=company).order_by()
+    return {
+        key: OverrideFact(enabled, expires_at, paused)
+        for key, enabled, expires_at, paused in rows.values_list("flag_id", "enabled", "expires_at", "paused")
     }
 
 

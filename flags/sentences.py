@@ -164,6 +164,7 @@ MARKS = {
     "add_member": ("info", "user"),
     "set_role": ("info", "user"),
     "remove_member": ("off", "user"),
+    "view_as": ("info", "eye"),
     "create_token": ("info", "key"),
     "revoke_token": ("off", "key"),
     "remove_override": ("off", "undo"),

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from flags import changes, overview, roster
+from flags.companyimpact import impact_of_override
 from flags.console.flags import OVERRIDES_SHOWN, flag_context
 from flags.console.forms import ChangeForm, OverrideForm, PickForm
 from flags.console.gate import through_gate
@@ -23,7 +24,7 @@ from flags.console.responses import (
 from flags.console.switches import flag_changed
 from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused
-from flags.impact import Effect, Proposed, impact
+from flags.impact import Proposed
 from flags.models import Flag, Override
 from tenants.models import Company
 
@@ -97,8 +98,8 @@ def flag_override(request: HttpRequest, key: str, company: str) -> HttpResponse:
         "company": owner,
         "override": override,
         "inherited": overview.inherited(owner, key),
-        "if_on": _effect(key, owner, True),
-        "if_off": _effect(key, owner, False),
+        "if_on": impact_of_override(owner, key, OverrideFact(True)),
+        "if_off": impact_of_override(owner, key, OverrideFact(False)),
         "form": form,
         "version": 0 if override is None else override.version,
         "place": form["place"].value() or request.GET.get("place", ""),
@@ -159,11 +160,6 @@ def _initial(flag: Flag, company: Company) -> dict[str, Any]:
     if override is None:
         return {"enabled": not overview.inherited(company, flag.key).enabled}
     return {name: getattr(override, name) for name in ("enabled", "reason", "expires_at", "paused")}
-
-
-def _effect(key: str, company: Company, enabled: bool) -> Effect:
-    """Return what either answer would do, to be read beside the choice."""
-    return impact(Proposed(key, overrides={company.pk: OverrideFact(enabled)})).effect
 
 
 def _back(request: HttpRequest, key: str) -> str:

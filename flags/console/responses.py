@@ -76,6 +76,11 @@ def page_or_fragment(
     return render(request, page, context, status=status)
 
 
+def drawer_target(request: HttpRequest, drawer_id: str) -> str:
+    """Return what the form in a drawer replaces: the drawer that htmx brought; nothing on a page of its own."""
+    return f"#{drawer_id}" if wants_fragment(request) else ""
+
+
 def malformed(form: forms.Form) -> HttpResponse:
     """Answer what no page of ours would send, in a sentence."""
     errors = [f"{name}: {' '.join(messages)}" for name, messages in form.errors.items()]

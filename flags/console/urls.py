@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from flags.console import flags, history, inspector, isolation, overrides, switches
+from flags.console import (
+    companies,
+    features,
+    flags,
+    grants,
+    history,
+    inspector,
+    isolation,
+    overrides,
+    people,
+    style,
+    switches,
+    tokens,
+    viewing,
+)
 
 app_name = "console"
 urlpatterns = [
@@ -32,6 +46,47 @@ urlpatterns = [
     path("inspector/", inspector.inspector, name="inspector"),
     path("inspector/isolation/", isolation.isolation, name="isolation"),
     path("inspector/isolation/<uuid:pk>.json", isolation.isolation_report, name="isolation_report"),
+    # Companies
+    path("companies/", companies.company_list, name="company_list"),
+    path("companies/new/", companies.company_new, name="company_new"),
+    path("companies/<slug:slug>/", companies.company_detail, name="company_detail"),
+    path("companies/<slug:slug>/edit/", companies.company_edit, name="company_edit"),
+    path("companies/<slug:slug>/activate/", companies.company_activity, {"active": True}, name="company_activate"),
+    path("companies/<slug:slug>/deactivate/", companies.company_activity, {"active": False}, name="company_deactivate"),
+    path("companies/<slug:slug>/changes/", companies.company_changes, name="company_changes"),
+    path("companies/<slug:slug>/view-as/", viewing.view_as, name="view_as"),
+    path("viewing-as/stop/", viewing.view_as_stop, name="view_as_stop"),
+    # A company's features
+    path("companies/<slug:slug>/features/", features.company_features, name="company_features"),
+    path("companies/<slug:slug>/features/<slug:key>/", features.company_override, name="company_override"),
+    path(
+        "companies/<slug:slug>/features/<slug:key>/reset/",
+        features.company_override_reset,
+        name="company_override_reset",
+    ),
+    path(
+        "companies/<slug:slug>/features/<slug:key>/pause/",
+        features.company_override_pause,
+        name="company_override_pause",
+    ),
+    # A company's people
+    path("companies/<slug:slug>/members/", people.company_members, name="company_members"),
+    path("companies/<slug:slug>/members/<uuid:user>/role/", people.member_role, name="member_role"),
+    path("companies/<slug:slug>/members/<uuid:user>/invite/", people.member_invite, name="member_invite"),
+    path("companies/<slug:slug>/members/<uuid:user>/remove/", people.member_remove, name="member_remove"),
+    path("companies/<slug:slug>/members/<uuid:user>/grants/", grants.member_grants, name="member_grants"),
+    path(
+        "companies/<slug:slug>/members/<uuid:user>/grants/<slug:key>/revoke/",
+        grants.member_revoke,
+        name="member_revoke",
+    ),
+    path("companies/<slug:slug>/grants/<slug:key>/", grants.company_grant, name="company_grant"),
+    # Tokens
+    path("tokens/", tokens.token_list, name="token_list"),
+    path("tokens/new/", tokens.token_new, name="token_new"),
+    path("tokens/<uuid:pk>/revoke/", tokens.token_revoke, name="token_revoke"),
+    # For people who build pages
+    path("style/", style.style, name="style"),
     # History
     path("changes/", history.change_list, name="change_list"),
     path("changes.csv", history.change_export, name="change_export"),

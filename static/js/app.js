@@ -93,10 +93,12 @@
 
   // Focus goes back to where it came from, also when that element has been swapped for a new one.
 
-  let returnTo = null;
+  let returnTo = null; // ids, the first of which is there
+
+  const firstOf = (ids) => (ids || "").split(" ").map(byId).find(Boolean);
 
   const focusReturned = () => {
-    const target = returnTo && byId(returnTo);
+    const target = firstOf(returnTo);
     returnTo = null;
     if (target && (document.activeElement === document.body || !document.activeElement)) target.focus();
   };
@@ -104,7 +106,7 @@
   const closeDrawer = (drawer) => {
     returnTo = drawer.dataset.returnFocus || null;
     drawer.remove();
-    const trigger = returnTo && byId(returnTo);
+    const trigger = firstOf(returnTo);
     if (trigger?.hasAttribute("aria-expanded")) trigger.setAttribute("aria-expanded", "false");
     focusReturned();
   };
@@ -128,7 +130,7 @@
   // What has opened something closes it again, instead of asking the server once more.
   document.addEventListener("click", (event) => {
     const opener = event.target.closest?.('[aria-expanded="true"][id]');
-    const drawer = opener && document.querySelector(`.drawer[data-return-focus="${CSS.escape(opener.id)}"]`);
+    const drawer = opener && document.querySelector(`.drawer[data-return-focus~="${CSS.escape(opener.id)}"]`);
     if (!drawer) return;
     event.preventDefault();
     event.stopPropagation();
@@ -244,7 +246,7 @@
     const where = event.detail.elt;
     showTimes(where.parentElement || document);
     showToasts();
-    const opener = byId(where.querySelector?.(".drawer[data-return-focus]")?.dataset.returnFocus);
+    const opener = firstOf(where.querySelector?.(".drawer[data-return-focus]")?.dataset.returnFocus);
     if (opener?.hasAttribute("aria-expanded")) opener.setAttribute("aria-expanded", "true");
     const arrived = where.matches?.("[autofocus]") ? where : where.querySelector?.("[autofocus]");
     if (arrived) {

@@ -122,7 +122,7 @@ def test_queries_do_not_grow_with_flags(alice, acme, django_assert_max_num_queri
         changes.create_flag(f"flag_{number}", actor=alice, minimum_plan="enterprise", requires=["billing_enabled"])
         changes.set_override(acme, f"flag_{number}", True, actor=alice)
     overview.feature_rows(acme, internal=True)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(5):
         overview.feature_rows(acme, internal=True)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(1):
         states(acme)

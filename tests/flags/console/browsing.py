@@ -12,3 +12,8 @@ def text_of(response: HttpResponse) -> str:
     """Return what a page says, without markup, in single spaces."""
     markup = re.sub(r"<(script|template).*?</\1>", " ", response.content.decode(), flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", markup)).split())
+
+
+def said_by(response: HttpResponse) -> str:
+    """Return the same as a reader hears it: no space before a full stop only because markup ended there."""
+    return re.sub(r" ([.,;:])", r"\1", text_of(response))

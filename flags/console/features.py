@@ -1,0 +1,239 @@
+"""A company's features: what it has and why, and its own answers."""
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from flags import changes, overview
+from flags.companyimpact import impact_of_override
+from flags.console.companies import company_or_404, tabs
+from flags.console.companyforms import FEATURE_STATES, FeatureFilterForm, PauseForm
+from flags.console.forms import ChangeForm, OverrideForm
+from flags.console.gate import through_gate
+from flags.console.paging import Page, address
+from flags.console.responses import (
+    both_values,
+    console_view,
+    done,
+    drawer_target,
+    here,
+    malformed,
+    page_or_fragment,
+    status_of,
+    way_back,
+)
+from flags.evaluation import OverrideFact
+from flags.exceptions import ChangeRefused, Missing
+from flags.impact import Proposed
+from flags.models import Flag, Override
+from flags.overview import FeatureRow
+from tenants.models import Company
+
+FEATURES_PER_PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One category's part of a page, and how many features of it there are in all."""
+
+    category: str
+    total: int
+    rows: list[FeatureRow]
+
+
+@console_view("GET")
+def company_features(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every feature by category as this company has it: global, channel, plan, override, and what comes of them."""
+    company = company_or_404(slug)
+    filters = FeatureFilterForm(request.GET).filters()
+    states = overview.feature_states(company, internal=True)
+    found = overview.find_flags(q=filters.get("q", ""), viewer=request.principal.user)
+    if "state" in filters:
+        found = found.filter(pk__in=states[filters["state"]])
+    counts = overview.category_counts(found)
+    page = Page.of(request, sum(counts.values()), FEATURES_PER_PAGE)
+    flags = overview.by_category(found)[page.first : page.last]
+    rows = overview.feature_rows(company, internal=True, flags=flags)
+    context = {
+        "company": company,
+        "tabs": tabs(company, "company_features"),
+        "filters": filters,
+        "choices": [
+            {
+                "label": label,
+                "url": address(request, state=state, page=None),
+                "current": state == filters.get("state", ""),
+                "count": len(states[state]) if state else None,
+            }
+            for state, label in FEATURE_STATES
+        ],
+        "groups": [
+            Group(category, counts[category], list(members))
+            for category, members in groupby(rows, key=lambda row: row.flag.category)
+        ],
+        "page": page,
+        "here": here(request),
+    }
+    said = f"{page.total} feature{'' if page.total == 1 else 's'}"
+    return page_or_fragment(request, "console/company_features.html", "console/_feature_list.html", context, said=said)
+
+
+@console_view("GET", "POST")
+def company_override(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """Give the company its own answer, or change it. A new one starts as the opposite of what it inherits."""
+    company, flag = company_or_404(slug), _flag_or_404(key)
+    refusal: ChangeRefused | None = None
+    if request.method == "POST":
+        form = OverrideForm(request.POST)
+        if form.is_valid():
+            said = form.cleaned_data
+            try:
+                changes.set_override(
+                    company,
+                    key,
+                    said["enabled"],
+                    actor=request.principal.user,
+                    reason=said["reason"],
+                    expires_at=said["expires_at"],
+                    paused=said["paused"],
+                    version=said["version"],
+                )
+            except ChangeRefused as refused:
+                refusal = refused
+            else:
+                return _changed(request, company, flag)
+        override = _override(company, flag)
+    else:
+        override = _override(company, flag)
+        form = OverrideForm(initial=_initial(company, flag, override))
+    context: dict[str, Any] = {
+        **_drawer(request, company, flag, override, "override"),
+        "if_on": impact_of_override(company, key, OverrideFact(True)),
+        "if_off": impact_of_override(company, key, OverrideFact(False)),
+        "form": form,
+        "needs_reason": changes.reason_is_required(),
+        "refusal": refusal,
+        "both": both_values(refusal),
+        "drawer": "console/_override_drawer.html",
+    }
+    status = status_of(refusal) if refusal is not None else 422 if form.errors else 200
+    form.take(refusal)
+    return page_or_fragment(request, "console/flag_gate.html", context["drawer"], context, status=status)
+
+
+@console_view("GET", "POST")
+def company_override_reset(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """Take the company's own answer away, so that it inherits again."""
+    company, flag = company_or_404(slug), _flag_or_404(key)
+    form = ChangeForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    said = form.cleaned_data
+    return through_gate(
+        request,
+        form,
+        proposed=Proposed(key, overrides={company.pk: None}),
+        act=lambda: changes.remove_override(
+            company, key, actor=request.principal.user, reason=said["reason"], version=said["version"]
+        ),
+        drawer="console/_override_reset_drawer.html",
+        # Its own button is gone afterwards, so focus returns to the one beside it.
+        look=lambda: (
+            _drawer(request, company, flag, _override(company, flag), "reset") | {"return_focus": f"override-{key}"}
+        ),
+        finish=lambda: _changed(request, company, flag),
+    )
+
+
+@console_view("GET", "POST")
+def company_override_pause(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """Keep the company's own answer without counting it, or let it count again."""
+    company, flag = company_or_404(slug), _flag_or_404(key)
+    form = PauseForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    said = form.cleaned_data
+    seen = _override(company, flag)
+    if seen is not None:
+        said["reason"] = (
+            said["reason"] or seen.reason
+        )  # It stays the reason of the override, unless a new one is given.
+    fact = None if seen is None else OverrideFact(seen.enabled, seen.expires_at, said["paused"])
+
+    def act() -> None:
+        override = _override(company, flag)
+        if override is None:
+            raise Missing(f"{company.name} has no override of {flag.name}.", code="OVERRIDE_NOT_FOUND")
+        changes.set_override(
+            company,
+            key,
+            override.enabled,
+            actor=request.principal.user,
+            reason=said["reason"],
+            expires_at=override.expires_at,
+            paused=said["paused"],
+            version=said["version"],
+        )
+
+    return through_gate(
+        request,
+        form,
+        proposed=Proposed(key, overrides={company.pk: fact}),
+        act=act,
+        drawer="console/_override_pause_drawer.html",
+        look=lambda: {**_drawer(request, company, flag, _override(company, flag), "pause"), "pausing": said["paused"]},
+        finish=lambda: _changed(request, company, flag),
+    )
+
+
+def _flag_or_404(key: str) -> Flag:
+    return get_object_or_404(Flag.objects.live(), key=key)
+
+
+def _override(company: Company, flag: Flag) -> Override | None:
+    return Override.objects.filter(company=company, flag=flag).select_related("created_by").first()
+
+
+def _initial(company: Company, flag: Flag, override: Override | None) -> dict[str, Any]:
+    if override is None:
+        return {"enabled": not overview.inherited(company, flag.key).enabled}
+    return {name: getattr(override, name) for name in ("enabled", "reason", "expires_at", "paused")}
+
+
+def _drawer(request: HttpRequest, company: Company, flag: Flag, override: Override | None, name: str) -> dict[str, Any]:
+    """Return what each of a feature's drawers shows, as of now. `name` tells its control from the row's others."""
+    drawer_id = f"drawer-{name}-{flag.key}"
+    return {
+        "company": company,
+        "flag": flag,
+        "override": override,
+        "version": 0 if override is None else override.version,
+        "inherited": overview.inherited(company, flag.key),
+        "action": request.path,
+        "drawer_id": drawer_id,
+        "target": drawer_target(request, drawer_id),
+        "return_focus": f"{name}-{flag.key} override-{flag.key}",  # A reset leaves no button to reset.
+        "close_url": _back(request, company, flag),
+        "next": _back(request, company, flag),
+    }
+
+
+def _back(request: HttpRequest, company: Company, flag: Flag) -> str:
+    home = reverse("console:company_features", args=[company.slug]) + f"#feature-{flag.key}"
+    return way_back(request, request.POST.get("next") or request.GET.get("next", ""), home)
+
+
+def _changed(request: HttpRequest, company: Company, flag: Flag) -> HttpResponse:
+    """Answer after an override was changed: with the feature's row, or the way back to it."""
+    [row] = overview.feature_rows(company, internal=True, flags=[flag])
+    return done(
+        request,
+        back=_back(request, company, flag),
+        part="console/_feature_row.html",
+        context={"company": company, "row": row, "here": here(request)},
+        target=f"#feature-{flag.key}",
+    )

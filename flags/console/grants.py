@@ -1,0 +1,150 @@
+"""Grants: letting one person of a company use a feature, or not use it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+
+from flags import changes, roster
+from flags.console.companies import company_or_404
+from flags.console.companyforms import GrantForm, PeopleFilterForm, PickPersonForm
+from flags.console.people import changed, drawer, list_context, member_or_404
+from flags.console.responses import (
+    console_view,
+    drawer_target,
+    fragment,
+    page_or_fragment,
+    say_what_changed,
+    status_of,
+    wants_fragment,
+)
+from flags.exceptions import ChangeRefused
+from flags.models import Flag, Grant
+from tenants.models import Company
+
+SUGGESTED = 10
+
+
+@console_view("GET", "POST")
+def member_grants(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
+    """Show what somebody holds; a POST grants them a feature, or denies it."""
+    company = company_or_404(slug)
+    membership = member_or_404(company, user)
+    if request.method == "GET":
+        form = GrantForm(initial=_initial(company, user, request.GET.get("flag", "")))
+        return drawer(request, company, membership, "grants", form)
+    form = GrantForm(request.POST)
+    if not form.is_valid():
+        return drawer(request, company, membership, "grants", form, status=422)
+    said = form.cleaned_data
+    try:
+        changes.grant(
+            company,
+            membership.user,
+            said["flag"].key,
+            enabled=said["enabled"],
+            actor=request.principal.user,
+            reason=said["reason"],
+            expires_at=said["expires_at"],
+        )
+    except ChangeRefused as refusal:
+        return drawer(request, company, membership, "grants", form, refusal=refusal)
+    return changed(request, company, user)
+
+
+@console_view("POST")
+def member_revoke(request: HttpRequest, slug: str, user: UUID, key: str) -> HttpResponse:
+    """Take somebody's grant, or denial, away."""
+    company = company_or_404(slug)
+    membership = member_or_404(company, user)
+    flag = get_object_or_404(Flag, key=key)
+    try:
+        changes.revoke(
+            company, membership.user, flag.key, actor=request.principal.user, reason=request.POST.get("reason", "")
+        )
+    except ChangeRefused as refusal:
+        form = GrantForm(initial=_initial(company, user, key))
+        return drawer(request, company, membership, "grants", form, refusal=refusal)
+    return changed(request, company, user)
+
+
+@console_view("GET", "POST")
+def company_grant(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """Grant one feature to somebody of the company who is found by name or e-mail. `suggest` names candidates."""
+    company = company_or_404(slug)
+    flag = get_object_or_404(Flag.objects.live(), key=key)
+    if "suggest" in request.GET:
+        found = roster.find_people(company, q=PeopleFilterForm({"q": request.GET.get("email")}).filters().get("q", ""))
+        return fragment(request, "console/_member_options.html", {"people": found.order_by("user__email")[:SUGGESTED]})
+    if request.method == "GET":
+        return _pick(request, company, flag, PickPersonForm(initial={"flag": flag, "enabled": True}))
+    form = PickPersonForm({**request.POST.dict(), "flag": flag.key})
+    if not form.is_valid():
+        return _pick(request, company, flag, form, status=422)
+    said = form.cleaned_data
+    people = roster.find_people(company)
+    member = people.filter(user__email=said["email"].strip().lower()).first()
+    if member is None:
+        form.add_error("email", f"Nobody of {company.name} has this address. Choose one that is suggested.")
+        return _pick(request, company, flag, form, status=422)
+    try:
+        changes.grant(
+            company,
+            member.user,
+            flag.key,
+            enabled=said["enabled"],
+            actor=request.principal.user,
+            reason=said["reason"],
+            expires_at=said["expires_at"],
+        )
+    except ChangeRefused as refusal:
+        return _pick(request, company, flag, form, refusal=refusal)
+    said_so = say_what_changed(request)
+    if not wants_fragment(request):
+        return redirect("console:company_members", company.slug)
+    context = list_context(request, company)
+    return fragment(request, "console/_member_list.html", context, target="#members", said=said_so)
+
+
+def _initial(company: Company, user: UUID, key: str) -> dict[str, Any]:
+    """Return what somebody holds of a flag as the form takes it; nothing yet begins as a permission."""
+    flag = Flag.objects.live().filter(key=key).first() if key else None
+    if flag is None:
+        return {"enabled": True}
+    held = Grant.objects.filter(company=company, user=user, flag=flag).first()
+    if held is None:
+        return {"flag": flag, "enabled": True}
+    return {"flag": flag, "enabled": held.enabled, "reason": held.reason, "expires_at": held.expires_at}
+
+
+def _pick(
+    request: HttpRequest,
+    company: Company,
+    flag: Flag,
+    form: PickPersonForm,
+    *,
+    refusal: ChangeRefused | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    drawer_id = f"drawer-grant-{flag.key}"
+    back = reverse("console:company_members", args=[company.slug])
+    context: dict[str, Any] = {
+        "company": company,
+        "flag": flag,
+        "form": form,
+        "refusal": refusal,
+        "needs_reason": changes.reason_is_required(),
+        "action": request.path,
+        "drawer": "console/_company_grant_drawer.html",
+        "drawer_id": drawer_id,
+        "target": drawer_target(request, drawer_id),
+        "return_focus": f"grant-{flag.key}",
+        "close_url": back,
+        "next": back,
+    }
+    status = status_of(refusal) if refusal is not None else status
+    if form.is_bound:
+        form.take(refusal)
+    return page_or_fragment(request, "console/member_gate.html", context["drawer"], context, status=status)

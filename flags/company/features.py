@@ -6,15 +6,18 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from flags import overview
-from flags.catalogue import CATEGORIES
 from flags.company.entry import reader_page
 from flags.evaluation import Reason
+from flags.models import Flag
 from flags.overview import ChannelState, FeatureRow
 from tenants.models import Company
+
+CARDS_SHOWN = 60
 
 
 class State(StrEnum):
@@ -48,24 +51,24 @@ class Card:
 def feature_list(request: HttpRequest) -> HttpResponse:
     """Show every feature the company may know of, by category, with its state in words."""
     company = request.principal.company  # type: ignore[attr-defined]
-    return render(request, "company/feature_list.html", {"company": company, "groups": grouped(cards(company))})
+    flags = overview.by_category(overview.find_flags(viewer=None))
+    page = Paginator(flags, CARDS_SHOWN).get_page(request.GET.get("page"))
+    groups = groupby(cards(company, page.object_list), lambda card: card.category)
+    context = {
+        "company": company,
+        "groups": [(category, list(found)) for category, found in groups],
+        "previous": f"?page={page.previous_page_number()}" if page.has_previous() else None,
+        "next": f"?page={page.next_page_number()}" if page.has_next() else None,
+        "text": f"{page.start_index()}\u2013{page.end_index()} of {page.paginator.count}",
+    }
+    return render(request, "company/feature_list.html", context)
 
 
-def cards(company: Company) -> list[Card]:
-    """Return the company's features, internal ones left out."""
-    rows = overview.feature_rows(company, internal=False)
+def cards(company: Company, flags: Iterable[Flag]) -> list[Card]:
+    """Return these flags as the company has them, in their order, internal ones left out."""
+    rows = overview.feature_rows(company, internal=False, flags=flags)
     rails = overview.rails(row.flag.key for row in rows)
     return [_card(row, rails[row.flag.key]) for row in rows]
-
-
-def grouped(found: Iterable[Card]) -> list[tuple[str, list[Card]]]:
-    """Return cards by category, in the order lists show them, and by name."""
-
-    def place(card: Card) -> tuple[int, str, str]:
-        rank = CATEGORIES.index(card.category) if card.category in CATEGORIES else len(CATEGORIES)
-        return rank, card.category, card.name.lower()
-
-    return [(category, list(group)) for category, group in groupby(sorted(found, key=place), lambda c: c.category)]
 
 
 def _card(row: FeatureRow, rail: list[ChannelState]) -> Card:

@@ -187,6 +187,19 @@ def test_without_any_feature_it_says_what_will_be_there(page, bob):
     assert "<article" not in html
 
 
+def test_many_features_stand_on_several_pages_and_internal_ones_are_not_even_counted(sign_in, bob):
+    Flag.objects.all().delete()
+    FlagFactory.create_batch(70)
+    FlagFactory.create_batch(5, is_internal=True)
+    client = sign_in(bob)
+    first, second = (client.get(URL, {"page": page}).content.decode() for page in (1, 2))
+    assert (first.count("<article"), second.count("<article")) == (60, 10)
+    assert "1\u201360 of 70" in first
+    assert 'rel="next" href="?page=2"' in first
+    assert 'rel="prev" href="?page=1"' in second
+    assert client.get(URL, {"page": "nonsense"}).content.decode().count("<article") == 60
+
+
 @pytest.mark.parametrize("number", [1, 40])
 def test_it_costs_the_same_for_few_flags_and_for_many(sign_in, bob, number, django_assert_max_num_queries):
     client = sign_in(bob)

@@ -15,7 +15,7 @@ MUST_STAND_BEFORE = (
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 )
-# The first releases whose row-level security has no hole known to us: research is in docs/adr, fixes of May 2026.
+# The first releases with every fix to row-level security up to May 2026 (CVE-2024-10976, CVE-2025-8713 and before).
 OLDEST_SOUND = {15: 18, 16: 14, 17: 10, 18: 4}
 
 
@@ -50,7 +50,7 @@ def database_keeps_companies_apart(databases: Sequence[str] | None = None, **_kw
     for alias in databases or ():
         connection = connections[alias]
         if connection.vendor == "postgresql":
-            messages += _login(connection) + _version(connection.pg_version)
+            messages += _login(connection) + _version(roles.server_version(connection))
             if Company._meta.db_table in connection.introspection.table_names():
                 messages += _roles(connection)  # Before that, migrate makes them where it may.
     return messages
@@ -71,16 +71,21 @@ def _roles(connection: Any) -> list[CheckMessage]:
     ]
 
 
-def _login(connection: Any) -> list[CheckMessage]:
+def _powers(connection: Any) -> tuple[str, bool, bool]:
+    """Return the login, and whether it is a superuser or may bypass row-level security."""
     with connection.cursor() as cursor:
         cursor.execute("select session_user, rolsuper, rolbypassrls from pg_roles where rolname = session_user")
-        login, is_super, bypasses = cursor.fetchone()
+        return cursor.fetchone()
+
+
+def _login(connection: Any) -> list[CheckMessage]:
+    login, is_super, bypasses = _powers(connection)
     if is_super or bypasses:
         power = "a superuser" if is_super else "allowed to bypass row-level security"
         return [
             Warning(
                 f"The login {login!r} is {power}. Requests are bound to lesser roles, but nothing else is.",
-                hint="Serve with a login made by docs/roles.sql.",
+                hint="Serve with an ordinary one: `create role headgate login`, then docs/roles.sql for it.",
                 id="tenants.W001",
             )
         ]

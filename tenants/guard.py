@@ -5,16 +5,18 @@ the other is one. Statements outside requests (commands, migrations, a shell) ar
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tenants import rls
 
-_serving: ContextVar[bool] = ContextVar("serving", default=False)
+# What to raise for a table that is touched unbound; None outside requests.
+_refusal: ContextVar[Callable[[str], Exception] | None] = ContextVar("refusal", default=None)
 _tables: set[str] = set()
 _names = re.compile(r"(?!)")
 
@@ -31,6 +33,13 @@ class UnboundAccess(RuntimeError):
         )
 
 
+class DatabaseWasAway(OperationalError):
+    """The database did not say who asks when the request began. It may be back, but nothing is bound to them."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"The database was away when this request began, so {table} cannot be read for it. Try again.")
+
+
 def watch(tables: Iterable[str]) -> None:
     """Add tables that nobody may touch unbound. Called while the application starts."""
     global _names
@@ -39,19 +48,20 @@ def watch(tables: Iterable[str]) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[None]:
+def serving(refusal: Callable[[str], Exception] = UnboundAccess) -> Iterator[None]:
     """Look at every statement of this block, and of what it calls. Where a stream copies the context, there too."""
-    token = _serving.set(True)
+    token = _refusal.set(refusal)
     try:
         yield
     finally:
-        _serving.reset(token)
+        _refusal.reset(token)
 
 
 def refuse_unbound(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Run a statement, unless it names a watched table and nobody is bound. Raises UnboundAccess."""
-    if _serving.get() and rls.current().role == rls.NOBODY.role and (found := _names.search(str(sql))):
-        raise UnboundAccess(found[0])
+    """Run a statement, unless it names a watched table and nobody is bound. Raises what `serving` was told to."""
+    refusal = _refusal.get()
+    if refusal is not None and rls.current().role == rls.NOBODY.role and (found := _names.search(str(sql))):
+        raise refusal(found[0])
     return execute(sql, params, many, context)
 
 

@@ -1,19 +1,23 @@
 """Who is asking, and what the database may show them for the length of one request."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import replace
 
 from django.contrib.auth import SESSION_KEY
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from tenants import credentials, guard, principal, provenance, rls, tokens, workspaces
+from tenants import credentials, guard, principal, provenance, recall, rls, tokens, workspaces
 from tenants.credentials import BadCredential
 from tenants.principal import ANONYMOUS, Principal
 from tenants.rls import Binding
 from tenants.workspaces import WorkspaceRefused
+
+logger = logging.getLogger(__name__)
 
 # Asked by machines, all the time: no session, no database.
 UNTOUCHED = ("/healthz", "/readyz", "/metrics", "/static/")
@@ -33,6 +37,8 @@ class TenantMiddleware:
     undone when the view or the rendering raised, or the answer is a refusal. Strangers are bound to nothing; and while
     nothing is bound, touching a table with companies' rows raises tenants.guard.UnboundAccess.
 
+    While the database is away, programs known within the hour still are (`request.is_recalled`), so that checks go on.
+
     Stands after authentication, and before whatever asks for `request.principal` (tenants.E001).
     """
 
@@ -43,6 +49,7 @@ class TenantMiddleware:
         request.principal = ANONYMOUS  # type: ignore[attr-defined]
         request.credential_error = None  # type: ignore[attr-defined]
         request.workspace_error = None  # type: ignore[attr-defined]
+        request.is_recalled = False  # type: ignore[attr-defined]
         if request.path_info.startswith(UNTOUCHED):
             return self.get_response(request)
         via = provenance.via.set(door_of(request.path_info))
@@ -51,7 +58,7 @@ class TenantMiddleware:
                 response = self._serve(request)
         finally:
             provenance.via.reset(via)
-        if request.principal.token is not None:  # type: ignore[attr-defined]
+        if request.principal.token is not None and not request.is_recalled:  # type: ignore[attr-defined]
             # After the request: within it, the row would stay locked and all users of one token would queue.
             tokens.note_use(request.principal.token)  # type: ignore[attr-defined]
         return response
@@ -63,12 +70,19 @@ class TenantMiddleware:
     def _serve(self, request: HttpRequest) -> HttpResponseBase:
         credential = credentials.presented(request)
         if credential is not None or SESSION_KEY in request.session:
-            with rls.acting_as_system("find out who is asking"):
-                request.principal = who = _resolve(request, credential)  # type: ignore[attr-defined]
-                if not who.is_anonymous and not request.path_info.startswith(DOORSTEP):
-                    rls.become(who.binding())
-                    return self._answer(request, who)
-        with rls.acting_as_nobody():
+            who = None
+            try:
+                with rls.acting_as_system("find out who is asking"):
+                    request.principal = who = _resolve(request, credential)  # type: ignore[attr-defined]
+                    if not who.is_anonymous and not request.path_info.startswith(DOORSTEP):
+                        rls.become(who.binding())
+                        return self._answer(request, who)
+            except (OperationalError, InterfaceError):
+                # Where we know who asks, it is their work that broke.
+                if who is not None or not _recall(request, credential):
+                    raise
+        refusal = guard.DatabaseWasAway if request.is_recalled else guard.UnboundAccess  # type: ignore[attr-defined]
+        with rls.acting_as_nobody(), guard.serving(refusal):
             response = self.get_response(request)
             _bind_stream(response, rls.NOBODY)
             return response
@@ -126,9 +140,27 @@ def _resolve(request: HttpRequest, credential: str | None) -> Principal:
     try:
         who = principal.of_credential(credential)
     except BadCredential as error:
+        recall.forget(credential)
         request.credential_error = error  # type: ignore[attr-defined]
     request.user = principal.as_request_user(who)
-    return _in_workspace(request, who)
+    there = _in_workspace(request, who)
+    if not who.is_anonymous and not workspaces.is_named(request, who):
+        recall.remember(credential, there)
+    return there
+
+
+def _recall(request: HttpRequest, credential: str | None) -> bool:
+    """Go on, while the database is away, with whom we knew: unbound, since there is nothing to bind.
+
+    Not in a workspace that is named now: whether somebody may be there is for the database to say.
+    """
+    who = recall.recall(credential) if credential is not None else None
+    if who is None or workspaces.is_named(request, who):
+        return False
+    logger.warning("caller recalled without database kind=%s", who.kind)
+    request.principal, request.is_recalled = who, True  # type: ignore[attr-defined]
+    request.user = principal.as_request_user(who)
+    return True
 
 
 def _in_workspace(request: HttpRequest, who: Principal) -> Principal:

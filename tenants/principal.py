@@ -55,16 +55,15 @@ class Principal:
 
     def binding(self) -> rls.Binding:
         """Return on whose behalf the database works for this principal."""
-        company_id = self.company.pk if self.company is not None else None
         if self.is_anonymous:
             return rls.NOBODY
+        company_id = self.company.pk if self.company is not None else None
+        user_id = self.user.pk if self.user is not None else None
         if self.is_super_admin:
-            return rls.Binding(rls.CONSOLE_ROLE, user_id=self.user.pk)
+            return rls.Binding(rls.CONSOLE_ROLE, user_id=user_id)
         if self.token is not None and self.token.company_id is None:
             return rls.Binding(rls.CONSOLE_ROLE, why=f"server key {self.token.name}")
-        return rls.Binding(
-            rls.TENANT_ROLE, company_id, self.user.pk if self.user is not None else None, self.role or self.kind
-        )
+        return rls.Binding(rls.TENANT_ROLE, company_id, user_id, self.role or self.kind)
 
 
 ANONYMOUS = Principal()

@@ -52,6 +52,11 @@ TENANT_MAY = {
 TENANT_MAY_NOT_READ = {"tenants_user": {"password"}}
 
 
+def server_version(connection: BaseDatabaseWrapper) -> int:
+    """Return the version of a PostgreSQL server as a number: 150018 for 15.18."""
+    return connection.pg_version  # type: ignore[attr-defined]
+
+
 def existing(connection: BaseDatabaseWrapper) -> set[str]:
     """Return which of the two roles the server has."""
     with connection.cursor() as cursor:
@@ -61,7 +66,7 @@ def existing(connection: BaseDatabaseWrapper) -> set[str]:
 
 def usable(connection: BaseDatabaseWrapper) -> set[str]:
     """Return which of the two roles the login may become with SET ROLE."""
-    privilege = "set" if connection.pg_version >= 160000 else "member"
+    privilege = "set" if server_version(connection) >= 160000 else "member"
     with connection.cursor() as cursor:
         cursor.execute(
             "select rolname from pg_roles where rolname = any(%s) and pg_has_role(session_user, oid, %s)",
@@ -87,7 +92,7 @@ def create(connection: BaseDatabaseWrapper) -> bool:
                 connection, f"create role {role} nologin nosuperuser nocreatedb nocreaterole nobypassrls noinherit"
             )
         if role in existing(connection) - usable(connection):
-            options = " with inherit false, set true" if connection.pg_version >= 160000 else ""
+            options = " with inherit false, set true" if server_version(connection) >= 160000 else ""
             _attempt(connection, f"grant {role} to session_user{options}")
     return ready(connection)
 

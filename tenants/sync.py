@@ -1,6 +1,11 @@
 """The rings and plans a new installation starts with. Once there are any, they are the operators'."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 
 from tenants import roles
 from tenants.models import Plan, ReleaseChannel
@@ -24,8 +29,14 @@ def after_migrate(using: str, **_kwargs) -> None:
     connection = connections[using]
     if not roles.ready(connection):
         return  # roles.after_migrate says what to do; this runs again with the next migrate.
-    there = set(connection.introspection.table_names())
     with acting_as_system("fill new tables of channels and plans"), transaction.atomic(using=using):
-        for model, rows in ((ReleaseChannel, CHANNELS), (Plan, PLANS)):
-            if model._meta.db_table in there and not model.objects.using(using).exists():
-                model.objects.using(using).bulk_create([model(**row) for row in rows])
+        _fill(ReleaseChannel, CHANNELS, connection)
+        _fill(Plan, PLANS, connection)
+
+
+def _fill(model: type[Model], rows: Sequence[Mapping[str, Any]], connection: BaseDatabaseWrapper) -> None:
+    if model._meta.db_table not in connection.introspection.table_names():
+        return  # `migrate tenants zero` has taken it away.
+    manager = model._default_manager.using(connection.alias)
+    if not manager.exists():
+        manager.bulk_create([model(**row) for row in rows])

@@ -78,6 +78,11 @@ def enter(request: HttpRequest, who: Principal) -> Principal:
     return who if there is None else _in(who, there)
 
 
+def is_named(request: HttpRequest, who: Principal) -> bool:
+    """Say whether a person names, right or wrong, the workspace that this request is about."""
+    return who.user is not None and (PARAMETER in request.GET or HEADER in request.headers)
+
+
 def _in(who: Principal, membership: Membership) -> Principal:
     return replace(who, company=membership.company, role=membership.role, home=who.company)
 

@@ -29,7 +29,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
-from tenants import rls
+from tenants import recall, rls
 from tenants.models import Company, Role, User
 from tests import postgres
 from tests.factories import CompanyFactory, MembershipFactory, UserFactory
@@ -164,6 +164,7 @@ def _nothing_remembered():
     else:
         caches["default"].clear()
     importlib.import_module("flags.snapshots").clear()
+    recall.clear()
 
 
 class Queries(CaptureQueriesContext):

@@ -152,7 +152,7 @@ def _assign(flag: Flag, fields: Mapping[str, Any]) -> None:
                 raise Invalid("The metadata is too long.", errors={"metadata": ["At most 20,000 characters."]})
             flag.metadata = value
         elif name in ("name", "category", "owner", "description"):
-            longest = Flag._meta.get_field(name).max_length or 5000
+            longest = getattr(Flag._meta.get_field(name), "max_length", None) or 5000
             required = name in ("name", "category")
             setattr(
                 flag, name, clean_text(value, name, longest=longest, required=required, lines=name == "description")

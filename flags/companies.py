@@ -166,7 +166,7 @@ def edit_settings(company: Company, *, actor: Actor, **fields: Any) -> CompanySe
         for name, value in fields.items():
             if name not in SETTINGS:
                 raise Invalid(f"A company's {name!r} cannot be set here.", errors={name: ["Not a setting."]})
-            longest = CompanySettings._meta.get_field(name).max_length or 64
+            longest = getattr(CompanySettings._meta.get_field(name), "max_length", None) or 64
             setattr(settings, name, clean_text(value, name, longest=longest, required=True))
         try:
             ZoneInfo(settings.time_zone)

@@ -88,7 +88,7 @@ def gather(releases: Collection[Release], at: datetime) -> Evidence:
         at=at,
         channels=tuple(ReleaseChannel.objects.order_by("rank")),
         gates=gates,
-        words={gate.pk: gate.given[0] for some in gates.values() for gate in some if gate.given},
+        words={gate.pk: gate.given[0] for some in gates.values() for gate in some if gate.given},  # type: ignore[attr-defined]
         audit=IsolationAudit.objects.filter(complete=True).first(),
         seen={release.pk: _seen(release, daily.get(release.flag_id, [])) for release in found},
         daily={key: _last_days(daily.get(key, []), at.date()) for key in keys},

@@ -103,7 +103,8 @@ def _check(check_kind: str, rank: int) -> None:
 
 
 def _refuse_twin(channel: str, title: str, but: uuid.UUID | None = None) -> None:
-    if GateTemplate.objects.filter(channel=channel, title=title).exclude(pk=but).exists():
+    twins = GateTemplate.objects.filter(channel=channel, title=title)
+    if (twins if but is None else twins.exclude(pk=but)).exists():
         raise ChangeRefused(
             f"There already is a gate “{title}” before that channel.",
             code="TITLE_TAKEN",

@@ -186,8 +186,8 @@ def parse_rules(text: str | None) -> list[FlagRules]:
         )
     requires: dict[str, set[str]] = {}
     for key, required in requirements:
-        of_flag = requires.setdefault(_text(key, "a requirement's flag"), set())
-        of_flag.add(_once(of_flag, _text(required, f"requirement of {key}"), f"{key}: the requirement"))
+        needs = requires.setdefault(_text(key, "a requirement's flag"), set())
+        needs.add(_once(needs, _text(required, f"requirement of {key}"), f"{key}: the requirement"))
     rules: dict[str, FlagRules] = {}
     for key, default, killswitch, killed, archived, grant, rank, plan, self_service, internal, category in flags:
         rules[_once(rules, _text(key, "a key"), "the key")] = FlagRules(

@@ -76,12 +76,13 @@ def _insert_for_each(row: Model, of_company: Mapping[str, str], companies: Colle
     values: list[Any] = []
     columns: dict[str, str] = {}
     for field in row._meta.concrete_fields:
+        column = str(field.column)
         if field.primary_key:
-            columns[field.column] = new_id()
-        elif field.column in of_company:
-            columns[field.column] = of_company[field.column]
+            columns[column] = new_id()
+        elif column in of_company:
+            columns[column] = of_company[column]
         else:
-            columns[field.column] = "%s"
+            columns[column] = "%s"
             values.append(field.get_db_prep_save(getattr(row, field.attname), connection))
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
     sql = (

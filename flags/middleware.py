@@ -30,7 +30,7 @@ class FeaturesMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest):
-        request.features = features = Features(lambda: _ask(request))
+        request.features = features = Features(lambda: _ask(request))  # type: ignore[attr-defined]
         if iscoroutinefunction(self):
             return self._in_scope(request, features)
         with scope(features):

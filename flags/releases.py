@@ -278,9 +278,10 @@ def later_than(channel: ReleaseChannel | None, channels: Sequence[ReleaseChannel
 def _finished(key: str) -> Release | None:
     """Return a flag's latest release, if it was brought to its end and not rolled back."""
     release = Release.objects.select_related("channel").filter(flag=key).first()
-    if release is None or not release.promotions.filter(kind=Promotion.Kind.END, at=release.ended_at).exists():
+    if release is None or release.ended_at is None:
         return None
-    return release
+    ends = release.promotions.filter(kind=Promotion.Kind.END, at=release.ended_at)
+    return release if ends.exists() else None
 
 
 def _furthest(flag: Flag, channels: Sequence[ReleaseChannel]) -> ReleaseChannel | None:

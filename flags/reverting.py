@@ -92,7 +92,7 @@ def _flag(change: Change) -> Flag:
 
 
 def _company(change: Change) -> Company:
-    company = Company.objects.filter(pk=change.company_id).first()
+    company = None if change.company_id is None else Company.objects.filter(pk=change.company_id).first()
     if company is None:
         raise Missing(f"There is no company {change.company_name!r} any more.", code="COMPANY_NOT_FOUND")
     return company
@@ -216,7 +216,7 @@ def _undo_company(change: Change, was: State, by: State) -> None:
 _override_state = _row_state(Override, "enabled", "reason", "expires_at", "paused")
 _opt_in_state = _row_state(OptIn, "enabled")
 
-_UNDO: Mapping[str, tuple[Callable[[Change], State], Callable[[Change, State, State], None]]] = {
+_UNDO: Mapping[str, tuple[Callable[[Change], State], Callable[[Change, State, State], Any]]] = {
     "set_default": (_flag_state, _undo_default),
     "inherit_default": (_flag_state, _undo_default),
     "edit_flag": (_flag_state, _undo_edit),

@@ -93,10 +93,12 @@ def undo_batch(batch: uuid.UUID, *, actor: Actor, reason: str = "") -> Outcome:
         flags = Flag.objects.in_bulk(set(lines.values_list("flag", flat=True)))
         if not flags:
             raise ChangeRefused("This batch holds no overrides, so it cannot be undone as one.", code="NOT_REVERTIBLE")
-        now = _states(flags, set(lines.values_list("company_id", flat=True)))
+        now = _states(flags, {pk for pk in lines.values_list("company_id", flat=True) if pk is not None})
         moves: dict[tuple[str, Frozen, Frozen], set[UUID]] = defaultdict(set)
         kept = 0
         for company_id, key, before, after in lines.values_list("company_id", "flag", "before", "after").iterator():
+            if company_id is None:
+                continue
             state = now.get((company_id, key), ())
             if key not in flags or not _is_still(_thawed(state), after):
                 kept += 1

@@ -104,7 +104,7 @@ def _warm(scopes: set[UUID | None]) -> None:
     at = timezone.now()
     if None in scopes and _latest_rules is not None:
         resolve_rules(at)
-    for company_id in [scope for scope in scopes if scope in _known][:COMPANIES_TO_WARM]:
+    for company_id in [scope for scope in scopes if scope is not None and scope in _known][:COMPANIES_TO_WARM]:
         resolve(company_id, at)
 
 

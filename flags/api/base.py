@@ -145,7 +145,7 @@ class AdminView(ApiView):
 
     scopes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     for_bound_keys: ClassVar[tuple[str, ...]] = ()
-    rehearsable = ("POST", "PUT", "PATCH", "DELETE")
+    rehearsable: ClassVar[tuple[str, ...]] = ("POST", "PUT", "PATCH", "DELETE")
 
     def allow(self) -> None:
         principal = self.principal

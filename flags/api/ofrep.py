@@ -53,7 +53,7 @@ class OfrepView(EvaluationView):
     def get_parsers(self) -> list[BaseParser]:
         return [ContextParser()]
 
-    def get_exception_handler(self):  # type: ignore[no-untyped-def]
+    def get_exception_handler(self):
         """Say in the protocol's words what it has words for."""
         return refuse
 

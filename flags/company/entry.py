@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from flags.requests import HttpRequest
 from tenants.access import READERS, person_required
 from tenants.models import Membership, Role
 
@@ -28,7 +29,7 @@ def reader_page(view: View) -> View:
 def _page(view: View, may_enter: Callable[[str], bool]) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        principal = request.principal  # type: ignore[attr-defined]
+        principal = request.principal
         if principal.company is None or not may_enter(principal.role):
             return not_for_you(request)
         return view(request, *args, **kwargs)
@@ -38,7 +39,7 @@ def _page(view: View, may_enter: Callable[[str], bool]) -> View:
 
 def not_for_you(request: HttpRequest) -> HttpResponse:
     """Answer 403 with whom to ask: the company's admins, by name."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     admins: list[dict[str, str]] = []
     if principal.company is not None:
         of_it = Membership.objects.filter(company=principal.company, role=Role.ADMIN, user__is_active=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
 from flags import overview
@@ -15,6 +15,7 @@ from flags.company.entry import reader_page
 from flags.evaluation import Reason
 from flags.models import Flag
 from flags.overview import ChannelState, FeatureRow
+from flags.requests import HttpRequest
 from tenants.models import Company
 
 CARDS_SHOWN = 60
@@ -50,7 +51,8 @@ class Card:
 @reader_page
 def feature_list(request: HttpRequest) -> HttpResponse:
     """Show every feature the company may know of, by category, with its state in words."""
-    company = request.principal.company  # type: ignore[attr-defined]
+    company = request.principal.company
+    assert company is not None, "reader_page lets nobody in without one"
     flags = overview.by_category(overview.find_flags(viewer=None))
     page = Paginator(flags, CARDS_SHOWN).get_page(request.GET.get("page"))
     groups = groupby(cards(company, page.object_list), lambda card: card.category)

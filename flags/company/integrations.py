@@ -1,18 +1,19 @@
 """The three integration domains of seed 004, for everybody of a company, and the page that each of them gates."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
 from flags.company.entry import company_page
 from flags.features import require_feature
 from flags.integrations import DOMAINS, integration, integrations
+from flags.requests import HttpRequest
 
 
 @company_page
 def integration_list(request: HttpRequest) -> HttpResponse:
     """Show each domain: ready, disabled, not in the plan, or coming soon."""
-    principal = request.principal  # type: ignore[attr-defined]
-    context = {"company": principal.company, "integrations": integrations(request.features)}  # type: ignore[attr-defined]
+    principal = request.principal
+    context = {"company": principal.company, "integrations": integrations(request.features)}
     return render(request, "company/integrations.html", context)
 
 
@@ -23,7 +24,7 @@ def integration_detail(request: HttpRequest, domain: str) -> HttpResponse:
         raise Http404
     require_feature(DOMAINS[domain])
     context = {
-        "company": request.principal.company,  # type: ignore[attr-defined]
-        "integration": integration(domain, request.features),  # type: ignore[attr-defined]
+        "company": request.principal.company,
+        "integration": integration(domain, request.features),
     }
     return render(request, "company/integration.html", context)

@@ -3,7 +3,7 @@
 from itertools import groupby
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from flags.console.paging import address
 from flags.console.responses import console_view, here, page_or_fragment, say_what_changed, status_of
 from flags.exceptions import ChangeRefused, Conflict, Invalid
 from flags.keyset import stretch
+from flags.requests import HttpRequest
 from tenants.models import Company, Membership, Plan, ReleaseChannel
 
 COMPANIES_PER_PAGE = 50

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
@@ -31,6 +31,7 @@ from flags.exceptions import ChangeRefused, Missing
 from flags.impact import Proposed
 from flags.models import Flag, Override
 from flags.overview import FeatureRow
+from flags.requests import HttpRequest
 from tenants.models import Company
 
 FEATURES_PER_PAGE = 50

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
@@ -17,6 +17,7 @@ from flags.exceptions import ChangeRefused, Conflict
 from flags.impact import Impact, Proposed, impact
 from flags.models import Flag
 from flags.overview import FlagRow
+from flags.requests import HttpRequest
 
 FLAGS_PER_PAGE = 50
 OVERRIDES_SHOWN = 20

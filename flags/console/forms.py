@@ -166,7 +166,7 @@ class JSONObjectField(forms.CharField):
     widget = forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "class": "mono"})
 
     def to_python(self, value: Any) -> Any:
-        text = super().to_python(value).strip()
+        text = (super().to_python(value) or "").strip()
         if not text:
             return {}
         try:
@@ -232,8 +232,9 @@ class FlagForm(ChangeForm):
 
     def __init__(self, *args: Any, key: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["minimum_plan"].queryset = Plan.objects.all()
-        self.fields["requires"].queryset = Flag.objects.live().exclude(key=key).order_by("name", "key")
+        self.fields["minimum_plan"].queryset = Plan.objects.all()  # type: ignore[attr-defined]
+        others = Flag.objects.live().exclude(key=key).order_by("name", "key")
+        self.fields["requires"].queryset = others  # type: ignore[attr-defined]
         self.fields["requires"].widget.attrs["size"] = 6
         self.fields["category"].widget.attrs["list"] = "categories"
 
@@ -270,7 +271,7 @@ class FlagForm(ChangeForm):
     def differences(self, conflict: Conflict) -> list[tuple[str, Any, Any]]:
         """Return the fields that somebody else changed meanwhile: label, as it is now, as it was typed here."""
         now, typed = conflict.extra["current"], self.described
-        fields = [(self.fields[name].label or name.replace("_", " ").capitalize(), name) for name in self.FIELDS]
+        fields = [(str(self.fields[name].label or name.replace("_", " ").capitalize()), name) for name in self.FIELDS]
         return [(label, now[name], typed[name]) for label, name in fields if now[name] != typed[name]]
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from flags import changes
 from flags.console.forms import ChangeForm
 from flags.console.responses import both_values, page_or_fragment, status_of
 from flags.exceptions import ChangeRefused
 from flags.impact import Proposed, impact
+from flags.requests import HttpRequest
 
 
 def through_gate(

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
@@ -22,6 +22,7 @@ from flags.console.responses import (
 )
 from flags.exceptions import ChangeRefused
 from flags.models import Flag, Grant
+from flags.requests import HttpRequest
 from tenants.models import Company
 
 SUGGESTED = 10

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -21,6 +21,7 @@ from flags.console.paging import address
 from flags.console.responses import console_view, go_to, malformed, page_or_fragment, say_what_changed, way_back
 from flags.exceptions import Missing
 from flags.models import Change, Flag
+from flags.requests import HttpRequest
 from flags.sentences import FieldChange, Sentence, compared, fields, sentence
 from tenants.models import Company
 
@@ -83,7 +84,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "filters": filters,
-        "chips": [(form[name].label, value, address(request, **{name: None})) for name, value in filters.items()],
+        "chips": [(form[name].label, value, address(request, "", **{name: None})) for name, value in filters.items()],
         "days": [(day, list(lines)) for day, lines in days],
         "today": timezone.localdate(),
         "newer": address(request, before=page.previous, after=None) if page.previous else None,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from flags.decorators import feature_required
 from flags.evaluation import Outcome, Reason, Step
 from flags.inspector import Cell, WhatIf, grid, sentence_for_customer
 from flags.models import Flag
+from flags.requests import HttpRequest
 from tenants.access import super_admin_required
 from tenants.models import Company, Plan, ReleaseChannel, User
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -17,6 +17,7 @@ from flags.console.responses import malformed
 from flags.decorators import feature_required
 from flags.isolation import MODES
 from flags.releasemodels import IsolationAudit
+from flags.requests import HttpRequest
 from tenants.access import super_admin_required
 
 RUNS_SHOWN = 20

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
@@ -26,6 +26,7 @@ from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused
 from flags.impact import Proposed
 from flags.models import Flag, Override
+from flags.requests import HttpRequest
 from tenants.models import Company
 
 SHOWN_IN_ROW = 10
@@ -115,7 +116,7 @@ def flag_override(request: HttpRequest, key: str, company: str) -> HttpResponse:
     }
     status = status_of(refusal) if refusal is not None else 422 if form.errors else 200
     form.take(refusal)
-    return page_or_fragment(request, "console/flag_gate.html", context["drawer"], context, status=status)
+    return page_or_fragment(request, "console/flag_gate.html", "console/_override_drawer.html", context, status=status)
 
 
 @console_view("GET", "POST")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.http import HttpRequest
+from flags.requests import HttpRequest
 
 
 def address(request: HttpRequest, path: str = "", **changed: object) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
@@ -29,6 +29,7 @@ from flags.console.responses import (
 )
 from flags.exceptions import ChangeRefused, Missing
 from flags.keyset import stretch
+from flags.requests import HttpRequest
 from tenants import invitations
 from tenants.models import Company, Membership, Role
 
@@ -97,6 +98,7 @@ def _add(request: HttpRequest, company: Company, form: NewMemberForm) -> ChangeR
 
 @sensitive_variables()
 def _invite(request: HttpRequest, membership: Membership) -> None:
+    assert request.principal.user is not None, "a console view lets only people in"
     origin = f"{request.scheme}://{request.get_host()}"
     invitations.send(membership.user, membership.company, inviter=request.principal.user, origin=origin)
 

@@ -7,7 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -20,11 +21,12 @@ from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigg
 
 from flags import history, reverting
 from flags.exceptions import ChangeRefused, Conflict, Missing, NotAllowed
+from flags.requests import HttpRequest
 from flags.sentences import FieldChange, compared, sentence
 from tenants import provenance
 from tenants.access import super_admin_required
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 UNCHANGED = "Nothing to change: it already is so."
 
@@ -83,7 +85,7 @@ def drawer_target(request: HttpRequest, drawer_id: str) -> str:
 
 def malformed(form: forms.Form) -> HttpResponse:
     """Answer what no page of ours would send, in a sentence."""
-    errors = [f"{name}: {' '.join(messages)}" for name, messages in form.errors.items()]
+    errors = [f"{name}: {' '.join(map(str, messages))}" for name, messages in form.errors.items()]
     return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
 from flags.console.responses import console_view
+from flags.requests import HttpRequest
 
 TONES = ("on", "off", "danger", "warn", "info", "plum", "plain")
 CHANNELS = ("internal", "pilot", "general")

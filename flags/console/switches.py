@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
@@ -15,6 +15,7 @@ from flags.console.responses import console_view, done, go_to, here, malformed, 
 from flags.exceptions import Invalid
 from flags.impact import Proposed
 from flags.models import Flag
+from flags.requests import HttpRequest
 from tenants.models import ReleaseChannel
 
 

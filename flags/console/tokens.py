@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from flags.console.paging import address
 from flags.console.responses import console_view, done, drawer_target, here, malformed, page_or_fragment, status_of
 from flags.exceptions import ChangeRefused
 from flags.keyset import stretch
+from flags.requests import HttpRequest
 from tenants.models import ApiToken
 
 TOKENS_PER_PAGE = 50

@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
@@ -11,6 +11,7 @@ from flags import companies
 from flags.console.companies import company_or_404
 from flags.console.responses import console_view
 from flags.exceptions import ChangeRefused
+from flags.requests import HttpRequest
 from tenants.access import person_required
 from tenants.principal import VIEWING_AS
 

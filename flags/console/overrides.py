@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
@@ -48,7 +49,7 @@ def flag_overrides(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @console_view("GET")
-def flag_override_add(request: HttpRequest, key: str) -> HttpResponse:
+def flag_override_add(request: HttpRequest, key: str) -> HttpResponseBase:
     """Find the company that shall get its own answer, and go on to it. `suggest` names candidates while one types."""
     flag = get_object_or_404(Flag, key=key)
     text = PickForm(request.GET).filters().get("q", "")

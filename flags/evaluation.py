@@ -145,7 +145,7 @@ class Question:
 @lru_cache(maxsize=65536)
 def bucket(key: str, company_id: str) -> int:
     """Return the company's place, 0 to 99, in this flag's rollout. Sticky, and independent from flag to flag."""
-    return int(md5(f"{key}:{company_id}".encode(), usedforsecurity=False).hexdigest()[:8], 16) % 100
+    return int.from_bytes(md5(f"{key}:{company_id}".encode(), usedforsecurity=False).digest()[:4]) % 100
 
 
 def required_by(rules: Ruleset, key: str) -> set[str]:

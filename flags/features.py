@@ -5,28 +5,21 @@ that were asked, so that it also knows which those were. No exception ever leave
 good answer goes on, marked stale, and where there is none the answer is the safe default with reason `unavailable`.
 """
 
-import asyncio
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.db import Error as DatabaseProblem
 from django.utils import timezone
 
 from flags import registry, snapshots, usage
-from flags.answers import Answers, Rules
-from flags.evaluation import CompanyFacts, Decision, Reason, Step, Subject, evaluate, explain
+from flags.evaluation import CompanyFacts, Decision, Reason, Step, evaluate, explain
 from flags.exceptions import FeatureDisabled
-from flags.snapshots import Uncommitted
+from flags.resolution import Asker, Resolution, complain, resolve
 from tenants.models import Company, User
 
 logger = logging.getLogger(__name__)
@@ -34,38 +27,9 @@ logger = logging.getLogger(__name__)
 forced: dict[str, bool] = {}
 """Answers that a test has decided (flags.testing). Process-wide, and empty outside tests."""
 
-SECONDS_BETWEEN_COMPLAINTS = 60.0
-
 _scope: ContextVar["Features"] = ContextVar("features")
+_in_force = _scope.get
 _unknown_keys_logged: set[str] = set()
-_complained_at = float("-inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks: a company, a person in it or none, and whether it is a super admin who views as nobody else."""
-
-    company_id: UUID | None = None
-    user_id: str | None = None
-    is_super_admin: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """All that one asker's answers rest on, as of one moment. `rules` is None when nothing could be read, ever.
-
-    `pending` are the uncommitted changes that were seen with it: it stands only while they do.
-    """
-
-    answers: Mapping[str, bool]
-    rules: Rules | None
-    subject: Subject
-    at: datetime
-    stale: bool = False
-    pending: tuple[Uncommitted, ...] = ()
-
-
-NOTHING_KNOWN = Resolution({}, None, Subject(), datetime.min.replace(tzinfo=UTC), stale=True)
 
 
 class Features(dict[str, bool]):
@@ -85,7 +49,9 @@ class Features(dict[str, bool]):
     def __missing__(self, key: str) -> bool:
         if forced and key in forced:
             return forced[key]
-        resolution = self.resolution
+        resolution = self._resolution
+        if resolution is None or resolution.pending:
+            resolution = self.resolution
         enabled = resolution.answers.get(key)
         if enabled is None:
             self._note_unknown(key, resolution)
@@ -100,7 +66,7 @@ class Features(dict[str, bool]):
         """Resolve the asker, once. One query when nothing has changed since this process last looked."""
         resolution = self._resolution
         if resolution is None or (resolution.pending and not all(change.stands for change in resolution.pending)):
-            resolution = self._resolution = _resolve(self._ask)
+            resolution = self._resolution = resolve(self._ask)
         return resolution
 
     @property
@@ -111,7 +77,7 @@ class Features(dict[str, bool]):
     @property
     def evaluated(self) -> dict[str, bool]:
         """The keys asked for so far, with their answers."""
-        return {**self._unsettled, **{key: dict.__getitem__(self, key) for key in dict.__iter__(self)}}
+        return dict(dict.items(self)) | self._unsettled
 
     def decide(self, key: str, default: bool = False) -> Decision:
         """Answer with the reason. `default` answers for a key that no flag has."""
@@ -127,7 +93,7 @@ class Features(dict[str, bool]):
         try:
             return self.peek(key, default)
         except Exception as error:  # The answer stands; only its reason is lost.
-            _complain(error)
+            complain(error)
             return Decision(key, enabled, Reason.UNAVAILABLE)
 
     def peek(self, key: str, default: bool = False) -> Decision:
@@ -175,8 +141,9 @@ class Features(dict[str, bool]):
 
     def count_usage(self, *, failed: bool = False) -> None:
         """Hand over what was asked to the count of usage. `failed`: the work ended in a server error."""
-        if self._resolution is not None and self._resolution.subject.company is not None:
-            usage.count(self._resolution.subject.company.id, self.evaluated, failed=failed)
+        company = None if self._resolution is None else self._resolution.company
+        if company is not None:
+            usage.count(company.id, self.evaluated, failed=failed)
 
     def forget(self) -> None:
         """Resolve again at the next check: what this rests on was changed here and now."""
@@ -237,83 +204,6 @@ class Features(dict[str, bool]):
         return f"<Features evaluated={self.evaluated}>"
 
 
-_loop_helper = ThreadPoolExecutor(max_workers=4, thread_name_prefix="features")
-
-
-def _resolve(ask: Callable[[], Asker]) -> Resolution:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return _resolve_here(ask)
-    # On an event loop Django forbids database work. Blocking the loop for one query is the lesser evil: a wrong
-    # "off" would be an outage. `aload` avoids it.
-    return _loop_helper.submit(_resolve_and_let_go, ask).result()
-
-
-def _resolve_and_let_go(ask: Callable[[], Asker]) -> Resolution:
-    try:
-        return _resolve_here(ask)
-    finally:
-        connections.close_all()
-
-
-def _resolve_here(ask: Callable[[], Asker]) -> Resolution:
-    at = timezone.now()
-    try:
-        return _resolve_exactly(ask, at)
-    except Exception as error:  # whatever broke, a check answers
-        problem = error
-    if isinstance(problem, DatabaseProblem) and _let_go_of_dead_connection():
-        # The server was only away for a while; outside requests nobody else looks after the connection.
-        try:
-            return _resolve_exactly(ask, at)
-        except Exception as error:
-            problem = error
-    _complain(problem)
-    try:
-        asker = ask()
-        known = snapshots.last_known(None if asker.is_super_admin else asker.company_id, at)
-        return NOTHING_KNOWN if known is None else _resolution(known, asker, at, stale=True)
-    except Exception:
-        return NOTHING_KNOWN
-
-
-def _resolve_exactly(ask: Callable[[], Asker], at: datetime) -> Resolution:
-    asker = ask()
-    known: Answers | Rules | None = None
-    if asker.company_id is not None and not asker.is_super_admin:
-        known = snapshots.resolve(asker.company_id, at)
-    return _resolution(known or snapshots.resolve_rules(at), asker, at)
-
-
-def _resolution(known: Answers | Rules, asker: Asker, at: datetime, *, stale: bool = False) -> Resolution:
-    pending = () if stale else snapshots.uncommitted()
-    if isinstance(known, Answers):
-        subject = Subject(known.facts, asker.user_id)
-        return Resolution(known.for_user(asker.user_id, at), known.rules, subject, at, stale, pending)
-    subject = Subject(None, asker.user_id, asker.is_super_admin)
-    answers = known.super_admin if asker.is_super_admin else known.nobody
-    return Resolution(answers, known, subject, at, stale, pending)
-
-
-def _let_go_of_dead_connection() -> bool:
-    """Close the connection if the database no longer answers on it. Says whether it did."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    if connection.connection is None or connection.in_atomic_block:
-        return False
-    connection.close_if_unusable_or_obsolete()
-    return connection.connection is None
-
-
-def _complain(problem: Exception) -> None:
-    """Log why answers are not exact: once a minute in full, since in an outage every request has the same to say."""
-    global _complained_at
-    now = time.monotonic()
-    if now - _complained_at >= SECONDS_BETWEEN_COMPLAINTS:
-        _complained_at = now
-        logger.error("answers are from the past error=%s", type(problem).__name__, exc_info=problem)
-
-
 def asker_for(user: User | None, company: Company | UUID | None) -> Asker:
     """Say who asks: a person, in a company. An inactive or anonymous person is nobody."""
     company_id = company.pk if isinstance(company, Company) else company
@@ -336,14 +226,22 @@ def current() -> Features:
     return _scope.get(None) or features_for(None)
 
 
-@contextmanager
-def scope(features: Features) -> Iterator[Features]:
+class scope:
     """Make `features` the ones that `is_enabled` and `require_feature` ask. A context manager."""
-    token = _scope.set(features)
-    try:
-        yield features
-    finally:
-        _scope.reset(token)
+
+    __slots__ = ("_features", "_token")
+
+    def __init__(self, features: Features) -> None:
+        self._features = features
+
+    def __enter__(self) -> Features:
+        self._token = _scope.set(self._features)
+        return self._features
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _scope.reset(self._token)
 
 
 @contextmanager
@@ -372,12 +270,13 @@ def is_enabled(
 
     `default` answers for a key that no flag has. Never raises.
     """
-    if user is None and company is None:
+    if not (default or user or company):
         try:
-            features = _scope.get()
+            return _in_force()[key]
         except LookupError:
-            features = features_for(None)
-        return features[key] if default is False else features.decide(key, default).enabled
+            return features_for(None)[key]
+    if user is None and company is None:
+        return current().decide(key, default).enabled
     features = features_for(user, company)
     enabled = features.decide(key, default).enabled
     features.count_usage()

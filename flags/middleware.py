@@ -26,12 +26,13 @@ class FeaturesMiddleware:
 
     def __init__(self, get_response):
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest):
         request.features = features = Features(lambda: _ask(request))  # type: ignore[attr-defined]
-        if iscoroutinefunction(self):
+        if self.is_async:
             return self._in_scope(request, features)
         with scope(features):
             return self._marked(request, self.get_response(request), features)

@@ -86,7 +86,8 @@ class Uncommitted:
 
 def uncommitted(using: str = DEFAULT_DB_ALIAS) -> tuple[Uncommitted, ...]:
     """Return a mark for each uncommitted change of this connection to what answers rest on."""
-    return tuple(entry[1] for entry in connections[using].run_on_commit if isinstance(entry[1], Uncommitted))
+    waiting = connections[using].run_on_commit
+    return tuple(entry[1] for entry in waiting if isinstance(entry[1], Uncommitted)) if waiting else ()
 
 
 def mark_changed(*scopes: UUID | None, using: str = DEFAULT_DB_ALIAS) -> None:

@@ -3,7 +3,6 @@
 import uuid
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from django.core.cache import cache
@@ -12,12 +11,13 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
 
-from flags import answers, features, sharedcache, snapshots, versions
+from flags import answers, features, resolution, sharedcache, snapshots, versions
 from flags.evaluation import Reason
 from flags.features import Asker, Features, evaluation_scope, features_for, is_enabled
 from flags.middleware import FeaturesMiddleware
 from flags.models import Flag
 from tenants import rls
+from tenants.principal import Principal
 from tests.factories import FlagFactory, OverrideFactory
 from tests.flags.asking import ask, in_thread
 
@@ -71,7 +71,7 @@ LAYERS = [
     (snapshots, "compile_company"),
     (sharedcache, "get"),
     (sharedcache, "put"),
-    (features, "_resolve_exactly"),
+    (resolution, "_resolve_exactly"),
 ]
 ERRORS = [
     RuntimeError("x"),
@@ -128,12 +128,12 @@ def test_a_reason_that_cannot_be_given_does_not_change_the_answer(acme, bob, mon
 
 def test_what_stands_in_an_outage_is_said_in_the_log_once_a_minute(acme, bob, monkeypatch, caplog):
     ask(acme)
-    monkeypatch.setattr(features, "_complained_at", float("-inf"))
+    monkeypatch.setattr(resolution, "_complained_at", float("-inf"))
     monkeypatch.setattr(versions, "current", raising(OperationalError("away")))
     for _ in range(5):
         assert features_for(bob, acme)["trip_map"]
     assert caplog.text.count("answers are from the past") == 1
-    monkeypatch.setattr(features, "SECONDS_BETWEEN_COMPLAINTS", 0)
+    monkeypatch.setattr(resolution, "SECONDS_BETWEEN_COMPLAINTS", 0)
     assert features_for(bob, acme)["trip_map"]
     assert caplog.text.count("answers are from the past") == 2
 
@@ -192,7 +192,7 @@ def test_a_response_says_that_its_answers_are_from_the_past(acme, bob):
         return HttpResponse(str(request.features["trip_map"]))
 
     request = RequestFactory().get("/")
-    request.principal = SimpleNamespace(user=bob, company=acme, is_super_admin=False)
+    request.principal = Principal(user=bob, company=acme)
     assert "X-Flags-Stale" not in FeaturesMiddleware(respond)(request)
     with database_away():
         response = FeaturesMiddleware(respond)(request)

@@ -1,0 +1,253 @@
+"""History at the console: sentences by day, filters in the address, a file of what is shown, and the way back."""
+
+import csv
+import io
+import json
+
+import pytest
+import time_machine
+
+from flags import changes, companies
+from flags.console import history as door
+from flags.models import Change, Flag, Override
+from tests.factories import ChangeFactory
+from tests.flags.console.browsing import HTMX, text_of
+
+pytestmark = pytest.mark.django_db
+HISTORY = "/super-admin/changes/"
+FILE = "/super-admin/changes.csv"
+
+
+def rows(response) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(response.content.decode())))
+
+
+# The list
+
+
+def test_it_tells_who_did_what_to_whom_and_why(alices, alice, acme):
+    changes.set_override(acme, "api_access", True, actor=alice, reason="contract 881")
+    page = alices.get(HISTORY)
+    assert "Today" in text_of(page)
+    assert "Alice turned API Access on for Acme — contract 881" in text_of(page)
+    assert '<a href="/super-admin/feature-flags/api_access/">API Access</a>' in page.content.decode()
+
+
+def test_each_line_opens_to_what_changed(alices, alice):
+    changes.edit_flag("api_access", actor=alice, owner="Bo")
+    page = alices.get(HISTORY).content.decode()
+    assert "<details" in page
+    assert "<del>none</del>" in page
+    assert "<ins>Bo</ins>" in page
+
+
+def test_days_are_told_apart(alices, alice):
+    with time_machine.travel("2026-03-01T12:00:00+00:00", tick=False):
+        changes.kill("api_access", actor=alice, reason="leak")
+    changes.revive("api_access", actor=alice, reason="mended")
+    page = text_of(alices.get(HISTORY))
+    assert page.index("Today") < page.index("revived") < page.index("Sunday, 1 March 2026") < page.index("Alice killed")
+
+
+def test_what_is_gone_is_named_and_not_linked(alices, alice):
+    changes.create_flag("night_shift", actor=alice, name="Night Shift")
+    changes.delete_flag("night_shift", actor=alice)
+    page = alices.get(HISTORY)
+    assert "Alice deleted Night Shift" in text_of(page)
+    assert "/feature-flags/night_shift/" not in page.content.decode()
+
+
+def test_filters_narrow_it_and_can_be_removed_one_by_one(alices, alice, acme):
+    changes.set_override(acme, "api_access", True, actor=alice)
+    changes.kill("white_label", actor=alice, reason="leak")
+    response = alices.get(HISTORY, {"flag": "api_access", "company": "acme"})
+    assert "turned API Access on" in text_of(response)
+    assert "Alice killed" not in text_of(response)
+    assert 'href="/super-admin/changes/?company=acme"' in response.content.decode()
+    assert 'href="/super-admin/changes/?flag=api_access"' in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "query", [{"since": "yesterday"}, {"verb": "nonsense"}, {"via": "x"}, {"after": "x"}, {"q": "\0"}]
+)
+def test_what_is_not_understood_filters_nothing(alices, alice, query):
+    changes.kill("api_access", actor=alice, reason="leak")
+    assert "Alice killed API Access" in text_of(alices.get(HISTORY, query))
+
+
+def test_nothing_yet_and_nothing_found_are_two_things(alices, alice):
+    assert "No history yet" in text_of(alices.get(HISTORY))
+    changes.kill("api_access", actor=alice, reason="leak")
+    assert "No change matches" in text_of(alices.get(HISTORY, {"q": "parrot"}))
+
+
+def test_pages_lead_to_older_and_back(alices):
+    for number in range(door.CHANGES_PER_PAGE + 3):
+        ChangeFactory(reason=f"reason {number:03}")
+    first = alices.get(HISTORY)
+    assert "reason 052" in text_of(first)
+    assert "reason 002" not in text_of(first)
+    older = alices.get(first.context["older"])
+    assert "reason 002" in text_of(older)
+    assert older.context["older"] is None
+    newer = alices.get(older.context["newer"])
+    assert "reason 052" in text_of(newer)
+    assert newer.context["newer"] is None
+
+
+def test_htmx_gets_the_lines_alone(alices, alice):
+    changes.kill("api_access", actor=alice, reason="leak")
+    piece = alices.get(HISTORY, headers=HTMX).content.decode()
+    assert piece.strip().startswith('<div id="changes">')
+
+
+@pytest.mark.parametrize("number", [1, 40])
+def test_queries_do_not_grow_with_lines(alices, django_assert_max_num_queries, number):
+    ChangeFactory.create_batch(number)
+    with django_assert_max_num_queries(7):
+        alices.get(HISTORY)
+
+
+# The file
+
+
+def test_the_file_holds_exactly_what_is_shown(alices, alice, acme):
+    changes.set_override(acme, "api_access", True, actor=alice, reason="contract 881")
+    changes.kill("white_label", actor=alice, reason="leak")
+    page = alices.get(HISTORY, {"flag": "api_access"}).content.decode()
+    assert 'href="/super-admin/changes.csv?flag=api_access"' in page
+    response = alices.get(FILE, {"flag": "api_access"})
+    header, line = rows(response)
+    cells = dict(zip(header, line, strict=True))
+    assert cells["sentence"] == "Alice turned API Access on for Acme — contract 881"
+    assert (cells["verb"], cells["flag"], cells["company"], cells["via"]) == (
+        "set_override",
+        "api_access",
+        "acme",
+        "system",
+    )
+    assert json.loads(cells["after"])["enabled"] is True
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert response["Content-Disposition"].startswith('attachment; filename="headgate-changes-')
+    assert response["Cache-Control"] == "no-store"
+    assert not response.streaming
+
+
+def test_it_holds_all_pages(alices):
+    ChangeFactory.create_batch(door.CHANGES_PER_PAGE + 5)
+    assert len(rows(alices.get(FILE))) == 1 + door.CHANGES_PER_PAGE + 5
+    first = alices.get(HISTORY)
+    older = alices.get(first.context["older"])
+    assert older.context["export"] == FILE  # where a page begins is no filter
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_is_a_formula(alices, alice, begin):
+    nasty = f"{begin}HYPERLINK(1)"
+    ChangeFactory(actor=nasty, actor_name=nasty, reason=nasty, flag="", company_slug="", request_id=nasty)
+    header, line = rows(alices.get(FILE))
+    assert not [cell for cell in line if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert dict(zip(header, line, strict=True))["reason"] == f"'{nasty}"
+
+
+def test_it_says_when_it_is_not_all(alices, monkeypatch):
+    monkeypatch.setattr(door, "EXPORTED_AT_MOST", 3)
+    ChangeFactory.create_batch(3)
+    assert len(rows(alices.get(FILE))) == 4
+    ChangeFactory()
+    lines = rows(alices.get(FILE))
+    assert len(lines) == 5
+    assert lines[-1] == ["Only the newest 3 lines are here. Narrow the filters for the others."]
+
+
+# The way back
+
+
+def revert_of(change: Change) -> str:
+    return f"{HISTORY}{change.pk}/revert/"
+
+
+def test_taking_back_shows_first_what_it_does(alices, alice, acme):
+    changes.set_default("api_access", True, actor=alice)
+    change = Change.objects.get()
+    for response in (alices.get(revert_of(change)), alices.post(revert_of(change), {"ask": "on"}, headers=HTMX)):
+        page = text_of(response)
+        assert "Alice turned API Access on by default" in page
+        assert "Field Now Then default on off" in page
+        assert "Turns API Access off for 1 of 1 companies" in page
+        assert "Take it back for 1 company" in page
+    assert Change.objects.count() == 1
+
+
+def test_confirmed_it_is_taken_back_and_told(alices, alice):
+    changes.set_default("api_access", True, actor=alice)
+    done = alices.post(revert_of(Change.objects.get()), {"reason": "oops", "next": HISTORY + "?flag=api_access"})
+    assert done["Location"] == HISTORY + "?flag=api_access"
+    assert not Flag.objects.get(key="api_access").default_enabled
+    assert Change.objects.first().reason == "oops"
+    htmx = alices.post(revert_of(Change.objects.first()), headers=HTMX)
+    assert htmx["HX-Redirect"] == HISTORY
+
+
+def test_every_change_made_here_can_be_undone_from_its_message(alices, acme):
+    alices.post("/super-admin/feature-flags/api_access/overrides/acme/", {"enabled": "true"})
+    page = alices.get(HISTORY).content.decode()
+    undo = revert_of(Change.objects.get())
+    assert f'<form method="post" action="{undo}"' in page
+    assert 'name="reason" value="Undo"' in page
+    back = alices.post(undo, {"reason": "Undo", "next": "/super-admin/feature-flags/"})
+    assert back["Location"] == "/super-admin/feature-flags/"
+    assert not Override.objects.exists()
+    assert Change.objects.first().reason == "Undo"
+
+
+def test_undo_travels_with_a_fragment_too(alices, acme):
+    answer = {"enabled": "true", "place": "row"}
+    row = alices.post("/super-admin/feature-flags/api_access/default/", answer, headers=HTMX).content.decode()
+    assert 'hx-swap-oob="beforeend:#toasts"' in row
+    assert revert_of(Change.objects.get()) in row
+    assert 'name="next" value="/super-admin/feature-flags/"' in row
+
+
+def test_what_cannot_be_undone_offers_nothing(alices):
+    alices.post("/super-admin/feature-flags/new/", {"key": "night_shift", "category": "core"})
+    page = alices.get(HISTORY).content.decode()
+    assert "Created Night shift." in page
+    assert "/revert/" not in page
+
+
+def test_what_somebody_changed_since_is_refused_with_both_values(alices, alice):
+    changes.set_default("api_access", True, actor=alice)
+    first = Change.objects.get()
+    changes.set_default("api_access", False, actor=alice)
+    response = alices.post(revert_of(first), headers=HTMX)
+    assert response.status_code == 409
+    assert "Somebody changed this again since" in text_of(response)
+    assert Change.objects.count() == 2
+
+
+def test_what_is_gone_is_not_found(alices, alice):
+    changes.create_flag("night_shift", actor=alice)
+    changes.edit_flag("night_shift", actor=alice, name="New")
+    edit = Change.objects.first()
+    changes.delete_flag("night_shift", actor=alice)
+    assert alices.get(revert_of(edit)).status_code == 404
+    assert alices.post("/super-admin/changes/00000000-0000-0000-0000-000000000001/revert/").status_code == 404
+
+
+def test_a_company_that_was_moved_goes_back(alices, alice, acme):
+    companies.edit_company(acme, actor=alice, channel="pilot")
+    change = Change.objects.get()
+    assert "Take it back" in text_of(alices.get(revert_of(change)))
+    alices.post(revert_of(change))
+    acme.refresh_from_db()
+    assert acme.channel_id == "general"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_others_may_not(sign_in, bob, client, alice, method):
+    changes.set_default("api_access", True, actor=alice)
+    for path in (HISTORY, FILE, revert_of(Change.objects.get())):
+        assert getattr(sign_in(bob), method)(path).status_code == 403
+        assert getattr(client, method)(path).status_code == 302
+    assert Change.objects.count() == 1

@@ -246,6 +246,7 @@ def test_a_super_admin_who_views_as_a_company_sees_what_it_sees(sign_in, alice, 
     session.save()
     html = client.get(URL).content.decode()
     assert card(html, "Night Chat") == "On"
+    assert "You see what <strong>Acme</strong> sees." in html
     assert "Inspector" not in html
 
 

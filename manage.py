@@ -8,6 +8,9 @@ import sys
 def main() -> None:
     """Run administrative tasks."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if sys.argv[1:2] == ["demo"] and not os.environ.get("DJANGO_SECRET_KEY"):
+        # A demonstration is for one's own machine, and should need nothing set.
+        os.environ.setdefault("DJANGO_DEBUG", "true")
     try:
         from django.core.management import execute_from_command_line
     except ImportError as exc:

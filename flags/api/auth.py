@@ -50,6 +50,7 @@ class PairOutput(serializers.Serializer):
 class DoorstepView(ApiView):
     """A view for anybody: whoever comes to sign in is nobody yet, whatever cookie or token lies around."""
 
+    tag = "Signing in"
     authentication_classes: list = []
     permission_classes: list = []
     for_strangers = True
@@ -66,8 +67,12 @@ def workspaces_on(user: User, home: Company) -> bool:
 class TokenView(DoorstepView):
     """Sign in with email address and password. Guessing gets slower and slower."""
 
+    inputs = {"POST": SignInInput}
+    outputs = {"POST": PairOutput}
+
     def post(self, request: Request) -> Response:
-        body = self.body(SignInInput)
+        """Sign in."""
+        body = self.body()
         try:
             user = attempt(request._request, body["email"], body["password"])
         except SignInRefused as refusal:
@@ -84,8 +89,12 @@ class TokenView(DoorstepView):
 class RefreshView(DoorstepView):
     """Trade a refresh token for a new pair. Using one twice ends the whole sign-in."""
 
+    inputs = {"POST": RefreshInput}
+    outputs = {"POST": PairOutput}
+
     def post(self, request: Request) -> Response:
-        token = self.body(RefreshInput)["refresh"]
+        """Trade a refresh token for a new pair."""
+        token = self.body()["refresh"]
         try:
             pair = jwt.refresh(token, workspaces_on=workspaces_on)
         except BadCredential as error:
@@ -96,8 +105,12 @@ class RefreshView(DoorstepView):
 class SignOutView(DoorstepView):
     """End a sign-in at once: its refresh token, and with it its access tokens."""
 
+    inputs = {"POST": SignOutInput}
+    outputs = {"POST": {204: None}}
+
     def post(self, request: Request) -> Response:
-        body = self.body(SignOutInput)
+        """Sign out."""
+        body = self.body()
         principal = self.principal
         if "refresh" in body:
             jwt.end(body["refresh"])

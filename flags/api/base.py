@@ -40,6 +40,10 @@ class NoQuery(Input):
     """A call without parameters."""
 
 
+class NoBody(Input):
+    """A call without a body."""
+
+
 class DryRunQuery(Input):
     """Whether to write nothing."""
 
@@ -59,13 +63,24 @@ class AnyAccept(DefaultContentNegotiation):
 class ApiView(APIView):
     """A view for anybody we know. Refuses unknown query parameters, so that nothing misspelt is silently ignored.
 
+    What it takes and answers stands in `inputs`, `queries` and `outputs` by method; the published schema is made of it.
+
     Methods in `rehearsable` take `?dry_run=1`: they answer what they would do, and write nothing.
     """
 
     renderer_classes = [JSONRenderer]
     metadata_class = None  # OPTIONS is for browsers that ask before they call; config.cors answers them.
+    tag = "Evaluation"
+    inputs: ClassVar[Mapping[str, type[Input]]] = {}
     queries: ClassVar[Mapping[str, type[Input]]] = {}
+    outputs: ClassVar[Mapping[str, Any]] = {}
+    """What each method answers: a serializer, or {status: serializer}; None is nothing at all."""
+
     rehearsable: ClassVar[tuple[str, ...]] = ()
+    versioned: ClassVar[tuple[str, ...]] = ()
+    """The methods that take If-Match."""
+    has_etag = False
+    headers_read: ClassVar[tuple[str, ...]] = ()
     for_strangers = False
     throttle_classes = [CredentialThrottle]
     counted_as = "admin"
@@ -104,8 +119,9 @@ class ApiView(APIView):
     def allow(self) -> None:
         """Raise NotAllowed for a caller this view is not for."""
 
-    def body(self, kind: type[AnInput]) -> dict[str, Any]:
-        """Return the valid body. Raises ValidationError with the bad fields."""
+    def body(self) -> dict[str, Any]:
+        """Return the valid body, by the class that `inputs` names for this method. Raises ValidationError."""
+        kind = self.inputs.get(self.request.method or "", NoBody)
         data = self.request.data
         # Where there was nothing to parse, REST framework has an empty form, whose missing booleans would be false.
         return validated(kind, data.dict() if isinstance(data, QueryDict) else data)

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from flags.api.base import READ_AUDIT, AdminView, lookup
 from flags.api.fields import CursorQuery, MomentParameter
 from flags.api.members import moment
-from flags.api.paging import Keyset
+from flags.api.paging import Keyset, listed
 from flags.models import Change
 
 
@@ -54,11 +54,14 @@ class ChangeOutput(serializers.Serializer):
 class ChangesView(AdminView):
     """Who did what, when, by which door, and why."""
 
+    tag = "History"
+    outputs = {"GET": listed(ChangeOutput)}
     scopes = {"GET": (READ_AUDIT,)}
     queries = {"GET": ChangeQuery}
     pages = Keyset({"at": moment, "id": UUID}, descending=True)
 
     def get(self, request: Request) -> Response:
+        """List changes, newest first."""
         query = self.query
         rows = Change.objects.all()
         for name in ("flag", "actor", "verb", "via", "request_id", "batch"):

@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions as rest
-from rest_framework.response import Response
 
 from flags.exceptions import ChangeRefused, FeatureDisabled
 from flags.recording import plain
@@ -83,11 +82,12 @@ def route_not_found(request: HttpRequest, *_args: Any, **_kwargs: Any) -> JsonRe
     return answer(request, 404, "ROUTE_NOT_FOUND", "The API has no such address. /api/docs/ lists all of them.")
 
 
-def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
-    """Turn what a view raised into a problem. Installed as REST framework's exception handler."""
-    request = context["request"]._request
-    problem, headers = explain(request, exc)
-    return Response(problem, status=problem["status"], headers=headers, content_type=MEDIA_TYPE)
+def handle(exc: Exception, context: Mapping[str, Any]) -> JsonResponse:
+    """Turn what a view raised into a problem. Installed as REST framework's exception handler.
+
+    Not rendered by the view's own renderer: that may write pages, or be what was not acceptable.
+    """
+    return answer_exception(context["request"]._request, exc)
 
 
 def explain(request: HttpRequest, exc: BaseException) -> tuple[dict[str, Any], dict[str, str]]:

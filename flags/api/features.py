@@ -1,6 +1,7 @@
 """What the caller may use: /api/features. The answers are those that code gets, by the same evaluation."""
 
 from functools import partial
+from typing import ClassVar
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -44,6 +45,10 @@ class CheckInput(Input):
     keys = serializers.ListField(child=Text(max_length=100), max_length=MOST_KEYS, allow_empty=False)
 
 
+FLAT = {"type": "object", "additionalProperties": {"type": "boolean"}}
+"""The shape of a flat object of answers."""
+
+
 class StepOutput(serializers.Serializer):
     """One rung of the ladder."""
 
@@ -68,6 +73,7 @@ class EvaluationView(ApiView):
 
     queries = {"GET": ContextQuery, "POST": ContextQuery}
     counted_as = "evaluation"
+    headers_read: ClassVar[tuple[str, ...]] = ("X-Workspace-Id",)
 
     def allow(self) -> None:
         token = self.principal.token
@@ -144,7 +150,11 @@ def ladder(steps: list[Step]) -> list[dict]:
 class FeaturesView(EvaluationView):
     """Every feature of the caller as one flat object (seed 003)."""
 
+    outputs = {"GET": FLAT}
+    has_etag = True
+
     def get(self, request: Request) -> HttpResponse:
+        """List the caller's features."""
         features = self.features()
         internal = self.sees_internal
         listing = partial(features.listing, internal=internal)
@@ -158,9 +168,11 @@ class FeaturesView(EvaluationView):
 class FeatureView(EvaluationView):
     """One feature of the caller, with the reason; for super admins also the way to it."""
 
+    outputs = {"GET": AnswerOutput}
     queries = {"GET": AnswerQuery}
 
     def get(self, request: Request, key: str) -> HttpResponse:
+        """Ask for one feature, with the reason."""
         features = self.features()
         if features.is_internal(key) and not (self.sees_internal and key in features):
             raise no_flag(key)
@@ -176,8 +188,12 @@ class FeatureView(EvaluationView):
 class CheckView(EvaluationView):
     """Several features at once; a key that no flag has, or that is hidden, is false (seed 002)."""
 
+    inputs = {"POST": CheckInput}
+    outputs = {"POST": FLAT}
+
     def post(self, request: Request) -> HttpResponse:
-        keys = self.body(CheckInput)["keys"]
+        """Ask for several features."""
+        keys = self.body()["keys"]
         features = self.features()
         answers = check_features(keys, features)
         if not self.sees_internal:

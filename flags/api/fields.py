@@ -88,6 +88,18 @@ class Reason(Text):
         super().__init__(required=False, allow_blank=True, default="", max_length=500, **kwargs)
 
 
+class ReasonInput(Input):
+    """Why."""
+
+    reason = Reason()
+
+
+class ReasonQuery(Input):
+    """Why, for calls without a body."""
+
+    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+
+
 class PageQuery(Input):
     """Which page of a list."""
 

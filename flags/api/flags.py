@@ -17,9 +17,10 @@ from flags.api.base import (
     AdminView,
     named_company,
 )
-from flags.api.fields import Bool, Input, PageQuery, Reason, Text, Whole
+from flags.api.fields import Bool, Input, PageQuery, Reason, ReasonInput, ReasonQuery, Text, Whole
+from flags.api.overrides import OverrideOutput
 from flags.api.overrides import shown as shown_override
-from flags.api.paging import by_number
+from flags.api.paging import by_number, listed
 from flags.api.preconditions import expected_version, lost_races, version_tag
 from flags.exceptions import Invalid, Missing
 from flags.models import Flag
@@ -53,12 +54,6 @@ class FlagQuery(PageQuery):
     )
 
 
-class ReasonQuery(Input):
-    """Why, for calls without a body."""
-
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
-
-
 class ChannelInput(Input):
     """A channel's answer: off, or on for a percentage of its companies."""
 
@@ -71,12 +66,6 @@ class ChannelPut(ChannelInput):
 
     reason = Reason()
     version = Whole(required=False, allow_null=True, default=None)
-
-
-class ReasonInput(Input):
-    """Why."""
-
-    reason = Reason()
 
 
 class DescribingInput(Input):
@@ -174,6 +163,14 @@ class FlagOutput(serializers.Serializer):
         return {"on": row.overrides_on, "off": row.overrides_off}
 
 
+class SetFlagOutput(FlagOutput):
+    """A flag with what was set: its default, or one company's answer."""
+
+    enabled = serializers.BooleanField()
+    tenantId = serializers.UUIDField(allow_null=True)
+    override = OverrideOutput(required=False)
+
+
 def shown(flags: Iterable[Flag]) -> list[dict[str, Any]]:
     """Return flags as the API shows them, in their order."""
     return list(FlagOutput(overview.flag_rows(flags), many=True).data)
@@ -188,11 +185,15 @@ def one(key: str, status: int = 200) -> Response:
 class FlagsView(AdminView):
     """The list of flags, and the one call that sets any of them."""
 
+    tag = "Flags"
+    inputs = {"POST": FlagInput}
+    outputs = {"GET": listed(FlagOutput), "POST": {200: SetFlagOutput, 201: SetFlagOutput}}
     scopes = {"GET": (READ_FLAGS, WRITE_FLAGS), "POST": (WRITE_FLAGS,)}
     queries = {"GET": FlagQuery}
     for_bound_keys = ("POST",)
 
     def get(self, request: Request) -> Response:
+        """List flags."""
         query = self.query
         flags = overview.find_flags(q=query["q"], category=query["category"], state=query["state"], internal=True)
         order = query["ordering"]
@@ -200,7 +201,8 @@ class FlagsView(AdminView):
         return Response(by_number(request, flags.order_by(*named).prefetch_related("requires"), query, shown))
 
     def post(self, request: Request) -> Response:
-        body = self.body(FlagInput)
+        """Set any flag's default, or one company's answer; a new key makes a flag."""
+        body = self.body()
         name = body["tenantId"]
         company = named_company(name, self.principal, "tenantId") if name is not None else None
         if not self.sees_internal:
@@ -235,14 +237,20 @@ class FlagsView(AdminView):
 class FlagView(AdminView):
     """One flag."""
 
+    tag = "Flags"
+    inputs = {"PATCH": FlagPatch, "DELETE": ReasonInput}
+    outputs = {"GET": FlagOutput, "PATCH": FlagOutput, "DELETE": {204: None}}
+    versioned = ("PATCH", "DELETE")
     scopes = {"GET": (READ_FLAGS, WRITE_FLAGS), "PATCH": (WRITE_FLAGS,), "DELETE": (WRITE_FLAGS,)}
     queries = {"DELETE": ReasonQuery}
 
     def get(self, request: Request, key: str) -> Response:
+        """Read a flag."""
         return one(self.flag(key).key)
 
     def patch(self, request: Request, key: str) -> Response:
-        body = self.body(FlagPatch)
+        """Change a flag."""
+        body = self.body()
         stored = self.flag(key).version
         more = {name: body[name] for name in ("default_enabled", "channels") if name in body}
         with lost_races(request, stored):
@@ -257,7 +265,8 @@ class FlagView(AdminView):
         return one(key)
 
     def delete(self, request: Request, key: str) -> Response:
-        reason = self.body(ReasonInput)["reason"] or self.query["reason"]
+        """Delete a flag for ever."""
+        reason = self.body()["reason"] or self.query["reason"]
         stored = self.flag(key).version
         with lost_races(request, stored):
             version = expected_version(request, stored, None)
@@ -268,6 +277,10 @@ class FlagView(AdminView):
 class ChannelView(AdminView):
     """A flag's answer for one release channel."""
 
+    tag = "Flags"
+    inputs = {"PUT": ChannelPut, "DELETE": ReasonInput}
+    outputs = {"PUT": FlagOutput, "DELETE": {204: None}}
+    versioned = ("PUT", "DELETE")
     scopes = {"PUT": (WRITE_FLAGS,), "DELETE": (WRITE_FLAGS,)}
     queries = {"DELETE": ReasonQuery}
 
@@ -277,7 +290,8 @@ class ChannelView(AdminView):
             raise Missing(f"There is no release channel {kwargs['channel'][:40]!r}.", code="CHANNEL_NOT_FOUND")
 
     def put(self, request: Request, key: str, channel: str) -> Response:
-        body = self.body(ChannelPut)
+        """Give a flag an answer for a release channel."""
+        body = self.body()
         stored = self.flag(key).version
         with lost_races(request, stored):
             changes.set_channel(
@@ -292,7 +306,8 @@ class ChannelView(AdminView):
         return one(key)
 
     def delete(self, request: Request, key: str, channel: str) -> Response:
-        reason = self.body(ReasonInput)["reason"] or self.query["reason"]
+        """Take a channel's answer away."""
+        reason = self.body()["reason"] or self.query["reason"]
         stored = self.flag(key).version
         with lost_races(request, stored):
             version = expected_version(request, stored, None)
@@ -303,10 +318,14 @@ class ChannelView(AdminView):
 class KillView(AdminView):
     """Off for everybody, at once. A reason is required."""
 
+    tag = "Flags"
+    inputs = {"POST": ReasonInput}
+    outputs = {"POST": FlagOutput}
     scopes = {"POST": (WRITE_FLAGS,)}
 
     def post(self, request: Request, key: str) -> Response:
-        reason = self.body(ReasonInput)["reason"]
+        """Turn a flag off for everybody."""
+        reason = self.body()["reason"]
         changes.kill(self.flag(key).key, actor=self.principal.actor, reason=reason)
         return one(key)
 
@@ -314,9 +333,13 @@ class KillView(AdminView):
 class ReviveView(AdminView):
     """The state before the kill, exactly. A reason is required."""
 
+    tag = "Flags"
+    inputs = {"POST": ReasonInput}
+    outputs = {"POST": FlagOutput}
     scopes = {"POST": (WRITE_FLAGS,)}
 
     def post(self, request: Request, key: str) -> Response:
-        reason = self.body(ReasonInput)["reason"]
+        """Take a kill back."""
+        reason = self.body()["reason"]
         changes.revive(self.flag(key).key, actor=self.principal.actor, reason=reason)
         return one(key)

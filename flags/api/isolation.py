@@ -18,15 +18,62 @@ class AuditInput(Input):
     tenant_id = Text(required=False, allow_null=True, default=None, max_length=80)
 
 
+class FindingOutput(serializers.Serializer):
+    """Something that is not as it should be."""
+
+    severity = serializers.ChoiceField(["error", "warning", "info"])
+    check = serializers.CharField()
+    table = serializers.CharField()
+    message = serializers.CharField()
+    remedy = serializers.CharField()
+
+
+class PreviousRunOutput(serializers.Serializer):
+    """The run before."""
+
+    id = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    passed = serializers.BooleanField()
+
+
+class DifferenceOutput(serializers.Serializer):
+    """What changed since the run before."""
+
+    previous = PreviousRunOutput(allow_null=True)
+    appeared = FindingOutput(many=True)
+    gone = FindingOutput(many=True)
+
+
+class AuditOutput(serializers.Serializer):
+    """What one run found. It is complete when nothing had to be left out."""
+
+    id = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    by = serializers.CharField()
+    mode = serializers.ChoiceField(MODES)
+    company = serializers.CharField(allow_null=True)
+    passed = serializers.BooleanField()
+    complete = serializers.BooleanField()
+    checks = serializers.ListField(child=serializers.CharField())
+    skipped = serializers.ListField(child=serializers.CharField())
+    counts = serializers.DictField(child=serializers.IntegerField())
+    findings = FindingOutput(many=True)
+    since_last = DifferenceOutput()
+
+
 class AuditView(AdminView):
     """Run the audit, and answer what it found. Findings are no error of the call: look at `passed`."""
 
+    tag = "Isolation"
+    inputs = {"POST": AuditInput}
+    outputs = {"POST": AuditOutput}
     scopes = {"POST": (READ_AUDIT,)}
     # All it writes is its report.
     rehearsable = ()
 
     def post(self, request: Request) -> Response:
-        body = self.body(AuditInput)
+        """Audit that companies are kept apart."""
+        body = self.body()
         name = body["tenant_id"]
         company = None if name is None else named_company(name, self.principal, "tenant_id")
         run = run_audit(body["mode"], actor=self.principal.actor, company=company)

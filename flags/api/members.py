@@ -10,9 +10,8 @@ from rest_framework.response import Response
 
 from flags import changes, companies
 from flags.api.base import WRITE_TENANTS, CompanyView
-from flags.api.fields import Bool, CursorQuery, Input, Moment, Reason, Text
-from flags.api.overrides import RemovalInput
-from flags.api.paging import Keyset
+from flags.api.fields import Bool, CursorQuery, Input, Moment, Reason, ReasonInput, ReasonQuery, Text
+from flags.api.paging import Keyset, listed
 from flags.exceptions import Missing
 from flags.models import Grant
 from tenants.models import Membership, User
@@ -25,12 +24,6 @@ class MemberInput(Input):
     role = Text(max_length=20)
     name = Text(required=False, allow_blank=True, default="", max_length=120)
     reason = Reason()
-
-
-class ReasonQuery(Input):
-    """Why, for calls without a body."""
-
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
 
 
 class GrantInput(Input):
@@ -94,16 +87,21 @@ class PeopleView(CompanyView):
 class MembersView(PeopleView):
     """The people of a company. POST adds one, or changes the role of one who is there."""
 
+    tag = "People"
+    inputs = {"POST": MemberInput}
+    outputs = {"GET": listed(MemberOutput), "POST": {200: MemberOutput, 201: MemberOutput}}
     scopes = {"GET": (WRITE_TENANTS,), "POST": (WRITE_TENANTS,)}
     queries = {"GET": CursorQuery}
     pages = Keyset({"created_at": moment, "id": UUID})
 
     def get(self, request: Request, tenant: str) -> Response:
+        """List a company's people."""
         build = lambda found: MemberOutput(found, many=True).data  # noqa: E731
         return Response(self.pages.page(request, self.rows(), self.query, build))
 
     def post(self, request: Request, tenant: str) -> Response:
-        body = self.body(MemberInput)
+        """Add a person, or change their role."""
+        body = self.body()
         email = body["email"].strip().lower()
         is_new = not Membership.objects.filter(company=self.company, user__email=email).exists()
         membership = companies.add_member(self.company, actor=self.principal.actor, **body)
@@ -113,15 +111,20 @@ class MembersView(PeopleView):
 class MemberView(PeopleView):
     """One person of a company."""
 
+    tag = "People"
+    inputs = {"DELETE": ReasonInput}
+    outputs = {"GET": MemberOutput, "DELETE": {204: None}}
     scopes = {"GET": (WRITE_TENANTS,), "DELETE": (WRITE_TENANTS,)}
     queries = {"DELETE": ReasonQuery}
 
     def get(self, request: Request, tenant: str, user: UUID) -> Response:
+        """Read one of the people."""
         self.person(user)
         return Response(MemberOutput(self.rows().get(user=user)).data)
 
     def delete(self, request: Request, tenant: str, user: UUID) -> Response:
-        reason = self.body(RemovalInput)["reason"] or self.query["reason"]
+        """Remove a person."""
+        reason = self.body()["reason"] or self.query["reason"]
         companies.remove_member(self.company, self.person(user), actor=self.principal.actor, reason=reason)
         return Response(status=204)
 
@@ -129,24 +132,30 @@ class MemberView(PeopleView):
 class GrantView(PeopleView):
     """What one person may use, of what the company has."""
 
+    tag = "People"
+    inputs = {"PUT": GrantInput, "DELETE": ReasonInput}
+    outputs = {"GET": GrantOutput, "PUT": {200: GrantOutput, 201: GrantOutput}, "DELETE": {204: None}}
     scopes = {"GET": (WRITE_TENANTS,), "PUT": (WRITE_TENANTS,), "DELETE": (WRITE_TENANTS,)}
     queries = {"DELETE": ReasonQuery}
 
     def get(self, request: Request, tenant: str, key: str, user: UUID) -> Response:
+        """Read a grant."""
         row = self.stored(key, self.person(user))
         if row is None:
             raise Missing("This person was neither granted nor denied it.", code="GRANT_NOT_FOUND")
         return Response(GrantOutput(row).data)
 
     def put(self, request: Request, tenant: str, key: str, user: UUID) -> Response:
-        body = self.body(GrantInput)
+        """Grant or deny a feature to a person."""
+        body = self.body()
         person = self.person(user)
         is_new = self.stored(key, person) is None
         row = changes.grant(self.company, person, key, actor=self.principal.actor, **body)
         return Response(GrantOutput(row).data, status=201 if is_new else 200)
 
     def delete(self, request: Request, tenant: str, key: str, user: UUID) -> Response:
-        reason = self.body(RemovalInput)["reason"] or self.query["reason"]
+        """Take a grant or denial back."""
+        reason = self.body()["reason"] or self.query["reason"]
         person = self.person(user)
         changes.revoke(self.company, person, self.flag(key).key, actor=self.principal.actor, reason=reason)
         return Response(status=204)

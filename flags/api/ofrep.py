@@ -8,16 +8,16 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions as rest
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from flags.api import errors
 from flags.api.base import READ_FLAGS, AnyAccept, find_company, foreign_company, is_company
 from flags.api.features import EvaluationView, about
+from flags.api.ofrepshapes import EvaluationInput, EvaluationOutput, EvaluationsOutput
 from flags.api.parsing import StrictJsonParser
 from flags.api.preconditions import is_unchanged
 from flags.api.rendered import rendered
@@ -47,8 +47,12 @@ class InvalidContext(Invalid):
 class OfrepView(EvaluationView):
     """What single and bulk evaluation share: who asks for whom, and how refusals are said."""
 
+    tag = "OpenFeature"
     content_negotiation_class = AnyAccept
     any_query = True
+    headers_read = ()
+    queries = {}
+    inputs = {"POST": EvaluationInput}
 
     def get_parsers(self) -> list[BaseParser]:
         return [ContextParser()]
@@ -118,7 +122,10 @@ class OfrepView(EvaluationView):
 class SingleView(OfrepView):
     """One flag. Carries no entity tag: clients exist that would keep it too long."""
 
+    outputs = {"POST": EvaluationOutput}
+
     def post(self, request: Request, key: str) -> HttpResponse:
+        """Evaluate one flag."""
         features = self.features()
         found = None if features.is_internal(key) and not self.sees_internal else details(key, features)
         if found is None:
@@ -130,7 +137,11 @@ class SingleView(OfrepView):
 class BulkView(OfrepView):
     """Every flag the caller may see. 304 while none of their answers has changed."""
 
+    outputs = {"POST": EvaluationsOutput}
+    has_etag = True
+
     def post(self, request: Request) -> HttpResponse:
+        """Evaluate all flags."""
         features = self.features()
         internal = self.sees_internal
         whole = rendered(features, f"ofrep:{internal}", lambda: _bulk(features, internal=internal))
@@ -168,7 +179,7 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def refuse(exc: Exception, context: dict[str, Any]) -> Response:
+def refuse(exc: Exception, context: dict[str, Any]) -> JsonResponse:
     """Return 400, 404 and 500 as the protocol has them, and every other refusal as a problem."""
     request: HttpRequest = context["request"]._request
     key = context["kwargs"].get("key")
@@ -182,10 +193,10 @@ def refuse(exc: Exception, context: dict[str, Any]) -> Response:
     problem, headers = errors.explain(request, exc)
     if problem["status"] == 500:
         return _failure(500, key, "GENERAL", f"{problem['detail']} Request id: {problem['request_id']}")
-    return Response(problem, status=problem["status"], headers=headers, content_type=errors.MEDIA_TYPE)
+    return JsonResponse(problem, status=problem["status"], headers=headers, content_type=errors.MEDIA_TYPE)
 
 
-def _failure(status: int, key: str | None, code: str, detail: str) -> Response:
+def _failure(status: int, key: str | None, code: str, detail: str) -> JsonResponse:
     body: dict[str, Any] = {} if key is None else {"key": key}
     body |= {"errorCode": code, "errorDetails": detail, "metadata": {}}
-    return Response(body, status=status, content_type="application/json")
+    return JsonResponse(body, status=status)

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -13,8 +14,8 @@ from rest_framework.response import Response
 
 from flags import changes, overridefiles
 from flags.api.base import READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS, AdminView, AnyAccept, CompanyView
-from flags.api.fields import Bool, CursorQuery, Input, Moment, Reason, Text, Whole
-from flags.api.paging import Keyset
+from flags.api.fields import Bool, CursorQuery, Input, Moment, Reason, ReasonInput, Text, Whole
+from flags.api.paging import Keyset, listed
 from flags.api.parsing import CsvParser
 from flags.api.preconditions import expected_version, lost_races, version_tag
 from flags.exceptions import Invalid, Missing
@@ -110,11 +111,14 @@ def shown(override: Override) -> dict[str, Any]:
 class FlagOverridesView(AdminView):
     """Which companies differ from what a flag says."""
 
+    tag = "Overrides"
+    outputs = {"GET": listed(OverrideOutput)}
     scopes = {"GET": (READ_FLAGS, WRITE_FLAGS)}
     queries = {"GET": OverridesQuery}
     pages = Keyset({"enabled": as_bool, "company_id": UUID})
 
     def get(self, request: Request, key: str) -> Response:
+        """List the companies that differ."""
         rows = with_names(Override.objects.filter(flag=self.flag(key)))
         if self.query["enabled"] is not None:
             rows = rows.filter(enabled=self.query["enabled"])
@@ -124,6 +128,10 @@ class FlagOverridesView(AdminView):
 class OverrideView(CompanyView):
     """One company's answer to one flag."""
 
+    tag = "Overrides"
+    inputs = {"PUT": OverridePut, "DELETE": ReasonInput}
+    outputs = {"GET": OverrideOutput, "PUT": {200: OverrideOutput, 201: OverrideOutput}, "DELETE": {204: None}}
+    versioned = ("PUT", "DELETE")
     scopes = {
         "GET": (READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS),
         "PUT": (WRITE_FLAGS, WRITE_TENANTS),
@@ -136,13 +144,15 @@ class OverrideView(CompanyView):
         return with_names(Override.objects.filter(company=self.company, flag=self.flag(key))).first()
 
     def get(self, request: Request, tenant: str, key: str) -> Response:
+        """Read an override."""
         override = self.stored(key)
         if override is None:
             raise Missing(f"{self.company.name} has no override of {key!r}.", code="OVERRIDE_NOT_FOUND")
         return self.answer(override)
 
     def put(self, request: Request, tenant: str, key: str) -> Response:
-        body = self.body(OverridePut)
+        """Set an override."""
+        body = self.body()
         before = self.stored(key)
         stored = 0 if before is None else before.version
         with lost_races(request, stored):
@@ -158,9 +168,10 @@ class OverrideView(CompanyView):
         return self.answer(override, 201 if before is None else 200)
 
     def delete(self, request: Request, tenant: str, key: str) -> Response:
+        """Remove an override."""
         before = self.stored(key)
         stored = 0 if before is None else before.version
-        reason = self.body(RemovalInput)["reason"] or self.query["reason"]
+        reason = self.body()["reason"] or self.query["reason"]
         with lost_races(request, stored):
             changes.remove_override(
                 self.company,
@@ -178,19 +189,17 @@ class OverrideView(CompanyView):
         return Response(shown(override), status=status, headers=headers)
 
 
-class RemovalInput(Input):
-    """Why."""
-
-    reason = Reason()
-
-
 class CompanyOverridesView(CompanyView):
     """Many overrides of one company, in one transaction and one batch of history."""
 
+    tag = "Overrides"
+    inputs = {"PUT": OverridesInput}
+    outputs = {"PUT": OutcomeOutput}
     scopes = {"PUT": (WRITE_FLAGS, WRITE_TENANTS)}
 
     def put(self, request: Request, tenant: str) -> Response:
-        body = self.body(OverridesInput)
+        """Set many overrides of one company."""
+        body = self.body()
         keys = [row["key"] for row in body["overrides"]]
         for index, key in enumerate(keys):
             if key in keys[:index]:
@@ -207,6 +216,8 @@ class CompanyOverridesView(CompanyView):
 class OverridesFileView(AdminView):
     """Every override as a CSV file: the export, imported again, changes nothing."""
 
+    tag = "Overrides"
+    outputs = {"GET": {(200, "text/csv"): OpenApiTypes.STR}, "POST": OutcomeOutput}
     scopes = {"GET": (READ_FLAGS, WRITE_FLAGS), "POST": (WRITE_FLAGS,)}
     content_negotiation_class = AnyAccept
 
@@ -214,10 +225,12 @@ class OverridesFileView(AdminView):
         return [CsvParser()]
 
     def get(self, request: Request) -> HttpResponseBase:
+        """Export every override as CSV."""
         headers = {"Content-Disposition": 'attachment; filename="overrides.csv"', "Cache-Control": "no-store"}
         return StreamingHttpResponse(overridefiles.export(), content_type="text/csv; charset=utf-8", headers=headers)
 
     def post(self, request: Request) -> Response:
+        """Import overrides from CSV."""
         text = request.data if isinstance(request.data, str) else ""
         outcome = overridefiles.load(text, actor=self.principal.actor)
         return Response(OutcomeOutput(outcome).data)

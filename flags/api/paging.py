@@ -3,9 +3,11 @@
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.db.models import Model, Q, QuerySet
+from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param, replace_query_param
@@ -14,6 +16,20 @@ from flags.exceptions import Missing
 
 Rows = Sequence[Any]
 Build = Callable[[list[Any]], Any]
+
+
+@cache
+def listed(output: type[serializers.Serializer]) -> type[serializers.Serializer]:
+    """Return the shape of a page of these."""
+    name = output.__name__.removesuffix("Output") + "PageOutput"
+    fields = {
+        "__doc__": "One page of a list.",
+        "__module__": __name__,
+        "results": output(many=True),
+        "next": serializers.URLField(allow_null=True),
+        "previous": serializers.URLField(allow_null=True),
+    }
+    return type(name, (serializers.Serializer,), fields)
 
 
 def by_number(request: Request, rows: QuerySet, query: Mapping[str, Any], build: Build) -> dict[str, Any]:

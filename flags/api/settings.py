@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from flags.api.base import ApiView
 from flags.api.features import FRESH
 from flags.api.fields import Bool, Input, Text
+from flags.api.paging import listed
 from flags.exceptions import Missing, NotAllowed
 from flags.features import Features, require_feature
 from flags.integrations import DOMAINS, integration, integrations
@@ -57,6 +58,7 @@ class IntegrationOutput(serializers.Serializer):
 class OwnCompanyView(ApiView):
     """A view for people about the company they are of."""
 
+    tag = "Own company"
     counted_as = "evaluation"
 
     def allow(self) -> None:
@@ -81,9 +83,12 @@ class OwnCompanyView(ApiView):
 class OrgSettingsView(OwnCompanyView):
     """The caller's company: what it says about itself, and which integrations are on."""
 
+    inputs = {"PATCH": SettingsPatch}
+    outputs = {"GET": SettingsOutput, "PATCH": SettingsOutput}
     rehearsable = ("PATCH",)
 
     def get(self, request: Request) -> Response:
+        """Read the company's settings and integration flags."""
         stored = CompanySettings.objects.filter(company=self.company).first() or CompanySettings()
         answer: dict[str, Any] = {"slug": self.company.slug, "name": self.company.name}
         answer |= {name: getattr(stored, name) for name in SETTINGS}
@@ -91,11 +96,12 @@ class OrgSettingsView(OwnCompanyView):
         return Response(answer, headers=FRESH)
 
     def patch(self, request: Request) -> Response:
+        """Change the company's settings, or make its own choices."""
         if self.principal.viewing_as is not None:
             raise NotAllowed("You are viewing as a company. Stop viewing to change anything.")
         if self.principal.role != Role.ADMIN and not self.principal.is_super_admin:
             raise NotAllowed("Only an admin of the company may change its settings.")
-        body = self.body(SettingsPatch)
+        body = self.body()
         change_settings(
             self.company,
             actor=self.principal.actor,
@@ -109,7 +115,10 @@ class OrgSettingsView(OwnCompanyView):
 class IntegrationsView(OwnCompanyView):
     """Every integration domain, with its state in a word."""
 
+    outputs = {"GET": listed(IntegrationOutput)}
+
     def get(self, request: Request) -> Response:
+        """List the integration domains."""
         found = IntegrationOutput(integrations(self.features), many=True).data
         return Response({"results": found, "next": None, "previous": None}, headers=FRESH)
 
@@ -117,7 +126,10 @@ class IntegrationsView(OwnCompanyView):
 class IntegrationView(OwnCompanyView):
     """One integration domain, for those who have it; for others 403 (seed 004's one guard call)."""
 
+    outputs = {"GET": IntegrationOutput}
+
     def get(self, request: Request, domain: str) -> Response:
+        """Enter one integration domain."""
         if domain not in DOMAINS:
             raise Missing(f"There is no integration domain {domain[:40]!r}.", code="DOMAIN_NOT_FOUND")
         require_feature(DOMAINS[domain])

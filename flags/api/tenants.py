@@ -11,9 +11,9 @@ from rest_framework.reverse import reverse
 
 from flags import changes, companies, overview
 from flags.api.base import READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS, AdminView, CompanyView
-from flags.api.fields import Bool, Input, PageQuery, Reason, Text, Whole
+from flags.api.fields import Bool, Input, PageQuery, Reason, ReasonInput, Text, Whole
 from flags.api.overrides import OverrideInput, OverrideOutput, shown
-from flags.api.paging import by_number
+from flags.api.paging import by_number, listed
 from flags.api.preconditions import expected_version, lost_races, version_tag
 from flags.exceptions import Invalid
 from flags.models import Flag
@@ -85,6 +85,14 @@ class CompanyOutput(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
+class ProvisionedOutput(CompanyOutput):
+    """A company, and what was done for it now."""
+
+    created = serializers.BooleanField()
+    admins_added = serializers.IntegerField()
+    overrides_added = serializers.IntegerField()
+
+
 class ChannelStateOutput(serializers.Serializer):
     """What the company's channel says of a flag."""
 
@@ -100,14 +108,14 @@ class FeatureOutput(serializers.Serializer):
     name = serializers.CharField(source="flag.name")
     category = serializers.CharField(source="flag.category")
     default = serializers.BooleanField(source="flag.default_enabled")
-    channel = serializers.SerializerMethodField(allow_null=True)
+    channel = serializers.SerializerMethodField()
     plan = serializers.CharField(source="flag.minimum_plan_id", allow_null=True)
     override = OverrideOutput(allow_null=True)
     opt_in = serializers.BooleanField(source="opt_in.enabled", allow_null=True, default=None)
     enabled = serializers.BooleanField(source="decision.enabled")
     reason = serializers.CharField(source="decision.reason")
 
-    @extend_schema_field(ChannelStateOutput(allow_null=True))
+    @extend_schema_field(ChannelStateOutput)
     def get_channel(self, row: FeatureRow) -> dict[str, Any] | None:
         state = row.channel
         if state.enabled is None:
@@ -115,10 +123,10 @@ class FeatureOutput(serializers.Serializer):
         return {"slug": state.slug, "enabled": state.enabled, "percentage": state.percentage}
 
 
-class ReasonBody(Input):
-    """Why."""
+class WorkspaceSwitchOutput(OverrideOutput):
+    """The override that was set."""
 
-    reason = Reason()
+    tenantId = serializers.UUIDField()
 
 
 def _one(company: Company, status: int = 200, **more: Any) -> Response:
@@ -129,10 +137,14 @@ def _one(company: Company, status: int = 200, **more: Any) -> Response:
 class CompaniesView(AdminView):
     """The list of companies; POST provisions one, and again adds only what is missing."""
 
+    tag = "Companies"
+    inputs = {"POST": CompanyInput}
+    outputs = {"GET": listed(CompanyOutput), "POST": {200: ProvisionedOutput, 201: ProvisionedOutput}}
     scopes = {"GET": READ, "POST": (WRITE_TENANTS,)}
     queries = {"GET": CompanyQuery}
 
     def get(self, request: Request) -> Response:
+        """List companies."""
         query = self.query
         rows = Company.objects.all()
         if query["q"]:
@@ -144,7 +156,8 @@ class CompaniesView(AdminView):
         return Response(by_number(request, rows, query, build))
 
     def post(self, request: Request) -> Response:
-        body = self.body(CompanyInput)
+        """Provision a company."""
+        body = self.body()
         keys = [row["key"] for row in body.get("overrides", ())]
         for index, key in enumerate(keys):
             if key in keys[:index]:
@@ -175,13 +188,19 @@ class CompaniesView(AdminView):
 class CompanyDetailView(CompanyView):
     """One company."""
 
+    tag = "Companies"
+    inputs = {"PATCH": CompanyPatch}
+    outputs = {"GET": CompanyOutput, "PATCH": CompanyOutput}
+    versioned = ("PATCH",)
     scopes = {"GET": READ, "PATCH": (WRITE_TENANTS,)}
 
     def get(self, request: Request, tenant: str) -> Response:
+        """Read a company."""
         return _one(self.company)
 
     def patch(self, request: Request, tenant: str) -> Response:
-        body = self.body(CompanyPatch)
+        """Change a company."""
+        body = self.body()
         stored = self.company.version
         reason, version = body.pop("reason"), body.pop("version")
         with lost_races(request, stored):
@@ -198,10 +217,13 @@ class CompanyDetailView(CompanyView):
 class CompanyFeaturesView(CompanyView):
     """Every flag as one company has it, by the same evaluation that code gets; grants of single people aside."""
 
+    tag = "Companies"
+    outputs = {"GET": listed(FeatureOutput)}
     scopes = {"GET": READ}
     queries = {"GET": PageQuery}
 
     def get(self, request: Request, tenant: str) -> Response:
+        """List every flag as a company has it."""
         flags = Flag.objects.live() if self.sees_internal else Flag.objects.live().filter(is_internal=False)
 
         def build(found: list[Flag]) -> list[dict]:
@@ -214,15 +236,25 @@ class CompanyFeaturesView(CompanyView):
         return Response(by_number(request, flags, self.query, build))
 
 
-class MultiWorkspaceView(CompanyView):
-    """Let a company's people work in several companies, or not (seed 003): its override of one flag."""
+class EnableMultiWorkspaceView(CompanyView):
+    """Let a company's people work in several companies (seed 003): its override of one flag."""
 
+    tag = "Companies"
+    inputs = {"POST": ReasonInput}
+    outputs = {"POST": WorkspaceSwitchOutput}
     scopes = {"POST": (WRITE_FLAGS, WRITE_TENANTS)}
     enabled = True
 
     def post(self, request: Request, tenant: str) -> Response:
-        reason = self.body(ReasonBody)["reason"]
+        """Switch multi-workspace for one company."""
+        reason = self.body()["reason"]
         override = changes.set_override(
             self.company, MULTI_WORKSPACE, self.enabled, actor=self.principal.actor, reason=reason
         )
         return Response({"tenantId": str(self.company.pk), **shown(override)})
+
+
+class DisableMultiWorkspaceView(EnableMultiWorkspaceView):
+    """Keep a company's people at home."""
+
+    enabled = False

@@ -9,8 +9,8 @@ from rest_framework.reverse import reverse
 
 from flags import companies
 from flags.api.base import AdminView, created, named_company
-from flags.api.fields import Input, Moment, PageQuery, Reason, Text
-from flags.api.paging import by_number
+from flags.api.fields import Input, Moment, PageQuery, ReasonInput, ReasonQuery, Text
+from flags.api.paging import by_number, listed
 from flags.exceptions import Missing, NotAllowed
 from tenants.models import ApiToken
 
@@ -30,18 +30,6 @@ class TokenQuery(PageQuery):
 
     kind = serializers.ChoiceField(["server", "client"], required=False, default="", allow_blank=True)
     revoked = serializers.BooleanField(required=False, default=False)
-
-
-class ReasonQuery(Input):
-    """Why, for a call without a body."""
-
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
-
-
-class ReasonBody(Input):
-    """Why."""
-
-    reason = Reason()
 
 
 class TokenOutput(serializers.Serializer):
@@ -68,9 +56,13 @@ class NewTokenOutput(TokenOutput):
 class TokensView(AdminView):
     """The list of tokens; POST makes one. Super admins only."""
 
+    tag = "Tokens"
+    inputs = {"POST": TokenInput}
+    outputs = {"GET": listed(TokenOutput), "POST": {201: NewTokenOutput}}
     queries = {"GET": TokenQuery}
 
     def get(self, request: Request) -> Response:
+        """List tokens."""
         rows = ApiToken.objects.select_related("company").filter(revoked_at__isnull=not self.query["revoked"])
         if self.query["kind"]:
             rows = rows.filter(kind=self.query["kind"])
@@ -78,7 +70,8 @@ class TokensView(AdminView):
         return Response(by_number(request, rows, self.query, build))
 
     def post(self, request: Request) -> Response:
-        body = self.body(TokenInput)
+        """Make a token."""
+        body = self.body()
         name = body.pop("company")
         company = named_company(name, self.principal, "company") if name is not None else None
         body.setdefault("scopes", ["evaluate"])
@@ -92,6 +85,9 @@ class TokensView(AdminView):
 class TokenView(AdminView):
     """One token. DELETE ends it at once; a token may end itself."""
 
+    tag = "Tokens"
+    inputs = {"DELETE": ReasonInput}
+    outputs = {"GET": TokenOutput, "DELETE": {204: None}}
     queries = {"DELETE": ReasonQuery}
 
     def allow(self) -> None:
@@ -111,9 +107,11 @@ class TokenView(AdminView):
         return found
 
     def get(self, request: Request, token: UUID) -> Response:
+        """Read a token."""
         return Response(TokenOutput(self.stored(token)).data)
 
     def delete(self, request: Request, token: UUID) -> Response:
-        reason = self.body(ReasonBody)["reason"] or self.query["reason"]
+        """End a token."""
+        reason = self.body()["reason"] or self.query["reason"]
         companies.revoke_token(self.stored(token), actor=self.principal.actor, reason=reason)
         return Response(status=204)

@@ -5,6 +5,7 @@ from django.urls import path
 from flags.api import (
     auth,
     changes,
+    docs,
     features,
     flags,
     isolation,
@@ -19,6 +20,9 @@ from flags.api import (
 app_name = "api"
 
 urlpatterns = [
+    # What all this is
+    path("schema", docs.SchemaView.as_view(), name="schema"),
+    path("docs/", docs.DocsView.as_view(), name="docs"),
     # Signing in
     path("auth/token", auth.TokenView.as_view(), name="sign_in"),
     path("auth/token/refresh", auth.RefreshView.as_view(), name="refresh"),
@@ -51,12 +55,12 @@ urlpatterns = [
     path("admin/tenants/<str:tenant>/grants/<str:key>/<uuid:user>", members.GrantView.as_view(), name="grant"),
     path(
         "admin/tenants/<str:tenant>/enable-multi-workspace",
-        tenants.MultiWorkspaceView.as_view(enabled=True),
+        tenants.EnableMultiWorkspaceView.as_view(),
         name="enable_multi_workspace",
     ),
     path(
         "admin/tenants/<str:tenant>/disable-multi-workspace",
-        tenants.MultiWorkspaceView.as_view(enabled=False),
+        tenants.DisableMultiWorkspaceView.as_view(),
         name="disable_multi_workspace",
     ),
     # Tokens and history

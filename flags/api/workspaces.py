@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from flags.api.base import ApiView
 from flags.api.fields import Input, Text
+from flags.api.paging import listed
 from flags.exceptions import FeatureDisabled, NotAllowed
 from flags.features import features_for
 from tenants import jwt, workspaces
@@ -36,8 +37,16 @@ class WorkspaceOutput(serializers.Serializer):
         return membership.company_id == self.context["active"]
 
 
+class ActiveWorkspaceOutput(WorkspaceOutput):
+    """The company now worked in, and an access token that says so."""
+
+    access = serializers.CharField()
+
+
 class WorkspaceView(ApiView):
     """A view for people, while they may work in several companies; else 403 with MULTI_WORKSPACE_DISABLED."""
+
+    tag = "Own company"
 
     def allow(self) -> None:
         who = self.principal
@@ -49,7 +58,10 @@ class WorkspaceView(ApiView):
 class WorkspacesView(WorkspaceView):
     """Every company the caller belongs to, home first."""
 
+    outputs = {"GET": listed(WorkspaceOutput)}
+
     def get(self, request: Request) -> Response:
+        """List the companies the caller may work in."""
         mine = workspaces.open_to(self.principal)
         active = self.principal.company
         context = {"active": None if active is None else active.pk}
@@ -61,11 +73,15 @@ class WorkspacesView(WorkspaceView):
 class ActiveWorkspaceView(WorkspaceView):
     """Work in another company from now on. Answers with a fresh access token; `tenantId` in it stays home."""
 
+    inputs = {"PUT": WorkspaceInput}
+    outputs = {"PUT": ActiveWorkspaceOutput}
+
     def put(self, request: Request) -> Response:
+        """Work in another company."""
         who = self.principal
         assert who.user is not None
         try:
-            there = workspaces.find(who, self.body(WorkspaceInput)["id"])
+            there = workspaces.find(who, self.body()["id"])
         except workspaces.WorkspaceRefused as refused:
             if refused.code == workspaces.DISABLED:  # Switched off between two statements of this request.
                 raise FeatureDisabled(MULTI_WORKSPACE, "default") from refused

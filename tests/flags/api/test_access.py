@@ -48,7 +48,10 @@ WHO = {
     "token": {"get": "self", "delete": "self"},
     "changes": {"get": "audit:read"},
 }
-ROUTES = {pattern.name: pattern for pattern in get_resolver("flags.api.urls").url_patterns}
+PUBLIC = ("schema", "docs")
+ROUTES = {
+    pattern.name: pattern for pattern in get_resolver("flags.api.urls").url_patterns if pattern.name not in PUBLIC
+}
 CALLS = [(name, method) for name, methods in WHO.items() for method in methods]
 
 

@@ -54,7 +54,7 @@ class AuditOutput(serializers.Serializer):
     company = serializers.CharField(allow_null=True)
     passed = serializers.BooleanField()
     complete = serializers.BooleanField()
-    checks = serializers.ListField(child=serializers.CharField())
+    checks = serializers.IntegerField()
     skipped = serializers.ListField(child=serializers.CharField())
     counts = serializers.DictField(child=serializers.IntegerField())
     findings = FindingOutput(many=True)

@@ -44,6 +44,7 @@ WHO = {
     "grant": {"get": "tenants:write", "put": "tenants:write", "delete": "tenants:write"},
     "enable_multi_workspace": {"post": "tenants:write"},
     "disable_multi_workspace": {"post": "tenants:write"},
+    "isolation_audit": {"post": "audit:read"},
     "tokens": {"get": "super", "post": "super"},
     "token": {"get": "self", "delete": "self"},
     "changes": {"get": "audit:read"},

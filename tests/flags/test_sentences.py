@@ -184,8 +184,10 @@ def _recorded_verbs():
                     and isinstance(node.func, ast.Name)
                     and node.func.id in ("record", "line")
                 )
-                if named and node.args:
-                    for inner in ast.walk(node.args[0]):
+                # Also where the verb was chosen on a line of its own.
+                chosen = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "verb"
+                if chosen or (named and node.args):
+                    for inner in ast.walk(node.value if chosen else node.args[0]):
                         if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                             yield inner.value
 

@@ -88,9 +88,14 @@ def compared(old: State, new: State) -> list[FieldChange]:
     """Return the fields in which two states of one thing differ."""
     return [
         FieldChange(LABELS.get(name, name.replace("_", " ")), _shown(name, old.get(name)), _shown(name, new.get(name)))
-        for name in {**old, **new}
+        for name in _in_order(old, new)
         if old.get(name) != new.get(name)
     ]
+
+
+def _in_order(old: State, new: State) -> list[str]:
+    """Return the names of both states in an order of ours: not every database keeps the one they were written in."""
+    return sorted({**old, **new})
 
 
 # Words
@@ -202,7 +207,7 @@ def _list(names: list[str]) -> str:
 
 def _edited(thing: str) -> Callable[[State, State], str]:
     def phrase(before: State, after: State) -> str:
-        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        names = [name for name in _in_order(before, after) if before.get(name) != after.get(name)]
         return f"changed the {_list(names)} of {thing}" if names else f"edited {thing}"
 
     return phrase

@@ -38,7 +38,7 @@ ON, OFF = {"enabled": True}, {"enabled": False}
             "edit_flag",
             {"name": "A", "requires": [], "owner": ""},
             {"name": "B", "requires": ["x"], "owner": "Bo"},
-            "changed the name, requirements and owner of API Access",
+            "changed the name, owner and requirements of API Access",
         ),
         ("delete_flag", {"name": "A"}, {}, "deleted API Access"),
         ("set_default", {"default_enabled": False}, {"default_enabled": True}, "turned API Access on by default"),

@@ -59,7 +59,8 @@ def find_companies(*, q: str = "", channel: str = "", plan: str = "", active: st
     """Return the companies that match: text in name or slug; a channel and a plan by slug; `active` yes or no."""
     companies = Company.objects.select_related("channel", "plan")
     if q:
-        companies = companies.filter(Q(name__icontains=q) | Q(slug__icontains=q))
+        # A slug is in lower case already, and lowering a hundred thousand of them takes as long as comparing them.
+        companies = companies.filter(Q(slug__contains=q.lower()) | Q(name__icontains=q))
     if channel:
         companies = companies.filter(channel=channel)
     if plan:

@@ -51,7 +51,8 @@ def company_list(request: HttpRequest) -> HttpResponse:
     cursors = {name: filters.pop(name) for name in ("after", "before") if name in filters}
     found = roster.find_companies(**filters)
     page = stretch(found, ("name", "id"), COMPANIES_PER_PAGE, **cursors)
-    total = roster.count_up_to(found, COUNTED_UP_TO)
+    is_all = not (page.previous or page.next)
+    total = len(page.rows) if is_all else roster.count_up_to(found, COUNTED_UP_TO)
     context = {
         "filters": filters,
         "channels": ReleaseChannel.objects.all(),

@@ -34,7 +34,7 @@ from flags.overview import FeatureRow
 from flags.requests import HttpRequest
 from tenants.models import Company
 
-FEATURES_PER_PAGE = 50
+FEATURES_PER_PAGE = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,4 +307,4 @@ def test_the_queries_do_not_grow(alices, alice, acme, django_assert_max_num_quer
     alices.get(TAB)
     with django_assert_max_num_queries(11):
         page = alices.get(TAB)
-    assert len(shown(page)) <= 50
+    assert len(shown(page)) <= 30

@@ -86,13 +86,15 @@ def company_members(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _add(request: HttpRequest, company: Company, form: NewMemberForm) -> ChangeRefused | None:
     said = form.cleaned_data
+    belonged = roster.find_people(company).filter(user__email=said["email"].lower()).exists()
     try:
         membership = companies.add_member(
             company, said["email"], said["role"], actor=request.principal.user, reason=said["reason"]
         )
     except ChangeRefused as refused:
         return refused
-    _invite(request, membership)
+    if not belonged:
+        _invite(request, membership)
     return None
 
 

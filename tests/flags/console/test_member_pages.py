@@ -117,6 +117,13 @@ def test_who_is_known_elsewhere_is_told_and_not_reset(alices, acme, carol, commi
     assert "Home is elsewhere" in text_of(alices.get(PEOPLE))
 
 
+def test_who_belongs_already_gets_another_role_and_no_message(alices, acme, dan, committed):
+    committed(lambda: alices.post(PEOPLE, {"email": "DAN@acme.example", "role": "coordinator"}))
+    assert role_of(dan) == Role.COORDINATOR
+    assert Membership.objects.count() == 1
+    assert mail.outbox == []
+
+
 def test_under_htmx_the_list_comes_back_with_them_in_it(alices, acme):
     response = alices.post(PEOPLE, NORA, headers=HTMX)
     assert response["HX-Retarget"] == "#members"

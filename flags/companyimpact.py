@@ -10,9 +10,9 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from flags.companyfeatures import override_facts
 from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
 from flags.models import Flag, OptIn
-from flags.overview import override_facts
 from flags.snapshots import resolve_rules
 from tenants.models import Company, Plan
 

@@ -21,8 +21,8 @@ KINDS = {
     "data": "models releasemodels callmodels exceptions keyset",
     "ground": """triggers sqlanswers policies sharedcache guardedcache versions loading snapshots registry usage
         resolution setwise""",
-    "read": """features requests details overview roster impact companyimpact history sentences inspector integrations
-        gates evidence standing guards decorators permissions scanning testing isolation isolationprobes auditruns""",
+    "read": """features requests details overview roster impact companyfeatures companyimpact history sentences inspector
+        integrations gates evidence standing guards decorators permissions scanning testing isolation isolationprobes auditruns""",
     "write": """recording changes companies releases archiving reverting revisions rollbacks manyoverrides provisioning
         overridefiles orgsettings idempotency rehearsal sync demo loadscale gatekeeping gatetemplates
         outbox audits""",
@@ -39,7 +39,7 @@ BELOW = {
     "door": ("pure", "data", "read", "write"),
 }
 # Read models of pages are for pages: a change must not rest on them.
-FOR_PAGES = {"overview", "roster", "companyimpact", "history", "sentences", "inspector"}
+FOR_PAGES = {"overview", "roster", "companyfeatures", "companyimpact", "history", "sentences", "inspector"}
 # How changes are made is their own business; a door calls a verb.
 INSIDE_CHANGES = {"recording", "manyoverrides"}
 

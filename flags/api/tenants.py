@@ -9,15 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from flags import changes, companies, overview
+from flags import changes, companies, companyfeatures
 from flags.api.base import READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS, AdminView, CompanyView
 from flags.api.fields import Bool, Input, PageQuery, Reason, ReasonInput, Text, Whole
 from flags.api.overrides import OverrideInput, OverrideOutput, shown
 from flags.api.paging import by_number, listed
 from flags.api.preconditions import expected_version, lost_races, version_tag
+from flags.companyfeatures import FeatureRow
 from flags.exceptions import Invalid
 from flags.models import Flag
-from flags.overview import FeatureRow
 from flags.provisioning import Admin, Preset, provision
 from tenants.models import Company
 
@@ -227,7 +227,7 @@ class CompanyFeaturesView(CompanyView):
         flags = Flag.objects.live() if self.sees_internal else Flag.objects.live().filter(is_internal=False)
 
         def build(found: list[Flag]) -> list[dict]:
-            rows = overview.feature_rows(self.company, internal=self.sees_internal, flags=found)
+            rows = companyfeatures.feature_rows(self.company, internal=self.sees_internal, flags=found)
             for row in rows:
                 if row.override is not None:
                     row.override.company = self.company  # Known already; not to be read once for each row.

@@ -10,11 +10,12 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from flags import overview
+from flags import companyfeatures, overview
 from flags.company.entry import reader_page
+from flags.companyfeatures import FeatureRow
 from flags.evaluation import Reason
 from flags.models import Flag
-from flags.overview import ChannelState, FeatureRow
+from flags.overview import ChannelState
 from flags.requests import HttpRequest
 from tenants.models import Company
 
@@ -68,7 +69,7 @@ def feature_list(request: HttpRequest) -> HttpResponse:
 
 def cards(company: Company, flags: Iterable[Flag]) -> list[Card]:
     """Return these flags as the company has them, in their order, internal ones left out."""
-    rows = overview.feature_rows(company, internal=False, flags=flags)
+    rows = companyfeatures.feature_rows(company, internal=False, flags=flags)
     rails = overview.rails(row.flag.key for row in rows)
     return [_card(row, rails[row.flag.key]) for row in rows]
 

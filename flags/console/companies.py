@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from flags import changes, companies, history, overview, roster
+from flags import changes, companies, companyfeatures, history, roster
 from flags.companyimpact import impact_of_move
 from flags.console.companyforms import ACTIVE, CompanyFilterForm, CompanyForm, DeactivateForm, NewCompanyForm
 from flags.console.forms import CursorForm
@@ -72,7 +72,7 @@ def company_list(request: HttpRequest) -> HttpResponse:
 def company_detail(request: HttpRequest, slug: str) -> HttpResponse:
     """One company: what it has, who differs, and what was changed lately."""
     company = company_or_404(slug)
-    states = overview.feature_states(company, internal=True)
+    states = companyfeatures.feature_states(company, internal=True)
     context = {
         "company": company,
         "tabs": tabs(company, "company_detail"),

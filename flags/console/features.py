@@ -8,7 +8,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from flags import changes, overview
+from flags import changes, companyfeatures, overview
+from flags.companyfeatures import FeatureRow
 from flags.companyimpact import impact_of_override
 from flags.console.companies import company_or_404, tabs
 from flags.console.companyforms import FEATURE_STATES, FeatureFilterForm, PauseForm
@@ -30,7 +31,6 @@ from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused, Missing
 from flags.impact import Proposed
 from flags.models import Flag, Override
-from flags.overview import FeatureRow
 from flags.requests import HttpRequest
 from tenants.models import Company
 
@@ -51,14 +51,14 @@ def company_features(request: HttpRequest, slug: str) -> HttpResponse:
     """Every feature by category as this company has it: global, channel, plan, override, and what comes of them."""
     company = company_or_404(slug)
     filters = FeatureFilterForm(request.GET).filters()
-    states = overview.feature_states(company, internal=True)
+    states = companyfeatures.feature_states(company, internal=True)
     found = overview.find_flags(q=filters.get("q", ""), viewer=request.principal.user)
     if "state" in filters:
         found = found.filter(pk__in=states[filters["state"]])
     counts = overview.category_counts(found)
     page = Page.of(request, sum(counts.values()), FEATURES_PER_PAGE)
     flags = overview.by_category(found)[page.first : page.last]
-    rows = overview.feature_rows(company, internal=True, flags=flags)
+    rows = companyfeatures.feature_rows(company, internal=True, flags=flags)
     context = {
         "company": company,
         "tabs": tabs(company, "company_features"),
@@ -201,7 +201,7 @@ def _override(company: Company, flag: Flag) -> Override | None:
 
 def _initial(company: Company, flag: Flag, override: Override | None) -> dict[str, Any]:
     if override is None:
-        return {"enabled": not overview.inherited(company, flag.key).enabled}
+        return {"enabled": not companyfeatures.inherited(company, flag.key).enabled}
     return {name: getattr(override, name) for name in ("enabled", "reason", "expires_at", "paused")}
 
 
@@ -213,7 +213,7 @@ def _drawer(request: HttpRequest, company: Company, flag: Flag, override: Overri
         "flag": flag,
         "override": override,
         "version": 0 if override is None else override.version,
-        "inherited": overview.inherited(company, flag.key),
+        "inherited": companyfeatures.inherited(company, flag.key),
         "action": request.path,
         "drawer_id": drawer_id,
         "target": drawer_target(request, drawer_id),
@@ -230,7 +230,7 @@ def _back(request: HttpRequest, company: Company, flag: Flag) -> str:
 
 def _changed(request: HttpRequest, company: Company, flag: Flag) -> HttpResponse:
     """Answer after an override was changed: with the feature's row, or the way back to it."""
-    [row] = overview.feature_rows(company, internal=True, flags=[flag])
+    [row] = companyfeatures.feature_rows(company, internal=True, flags=[flag])
     return done(
         request,
         back=_back(request, company, flag),

@@ -7,7 +7,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from flags import changes, overview, roster
+from flags import changes, companyfeatures, overview, roster
 from flags.companyimpact import impact_of_override
 from flags.console.flags import OVERRIDES_SHOWN, flag_context
 from flags.console.forms import ChangeForm, OverrideForm, PickForm
@@ -99,7 +99,7 @@ def flag_override(request: HttpRequest, key: str, company: str) -> HttpResponse:
         "flag": flag,
         "company": owner,
         "override": override,
-        "inherited": overview.inherited(owner, key),
+        "inherited": companyfeatures.inherited(owner, key),
         "if_on": impact_of_override(owner, key, OverrideFact(True)),
         "if_off": impact_of_override(owner, key, OverrideFact(False)),
         "form": form,
@@ -136,7 +136,7 @@ def flag_override_reset(request: HttpRequest, key: str, company: str) -> HttpRes
             "flag": flag,
             "company": owner,
             "override": override,
-            "inherited": overview.inherited(owner, key),
+            "inherited": companyfeatures.inherited(owner, key),
             "version": 0 if override is None else override.version,
             "action": request.path,
             "drawer_id": f"drawer-override-{key}-{owner.slug}",
@@ -160,7 +160,7 @@ def flag_override_reset(request: HttpRequest, key: str, company: str) -> HttpRes
 def _initial(flag: Flag, company: Company) -> dict[str, Any]:
     override = Override.objects.filter(flag=flag, company=company).first()
     if override is None:
-        return {"enabled": not overview.inherited(company, flag.key).enabled}
+        return {"enabled": not companyfeatures.inherited(company, flag.key).enabled}
     return {name: getattr(override, name) for name in ("enabled", "reason", "expires_at", "paused")}
 
 

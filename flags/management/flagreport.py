@@ -5,9 +5,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from flags.companyfeatures import FeatureRow
 from flags.evaluation import Decision, Step
 from flags.models import Flag, Override
-from flags.overview import ChannelState, FeatureRow, FlagRow
+from flags.overview import ChannelState, FlagRow
 from tenants.models import Company, User
 
 

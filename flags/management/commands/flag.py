@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from flags import changes, overview
+from flags import changes, companyfeatures, overview
 from flags.features import features_for
 from flags.management import door, flagreport
 from flags.management.flagreport import on_off
@@ -155,7 +155,7 @@ class Command(BaseCommand):
         self._report({"flag": flagreport.flag_json(row)}, sentence)
 
     def _report_feature(self, key: str, company: Company, sentence: str) -> None:
-        (row,) = overview.feature_rows(company, internal=True, flags=[door.find_flag(key)])
+        (row,) = companyfeatures.feature_rows(company, internal=True, flags=[door.find_flag(key)])
         gets = f"{on_off(row.decision.enabled)} ({row.decision.reason})"
         self._report({"feature": flagreport.feature_json(row, company)}, f"{sentence} It gets {gets}.")
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from flags import changes, overview
+from flags import changes, companyfeatures
 from flags.models import Flag
 from tests.factories import OverrideFactory
 
@@ -13,12 +13,12 @@ pytestmark = pytest.mark.django_db
 
 
 def row_of(company, key):
-    [row] = overview.feature_rows(company, internal=True, flags=Flag.objects.filter(key=key))
+    [row] = companyfeatures.feature_rows(company, internal=True, flags=Flag.objects.filter(key=key))
     return row
 
 
 def states(company, **kwargs):
-    return overview.feature_states(company, internal=True, **kwargs)
+    return companyfeatures.feature_states(company, internal=True, **kwargs)
 
 
 def test_a_row_holds_what_the_answer_rests_on(alice, acme):
@@ -89,7 +89,7 @@ def test_the_states_agree_with_the_rows(alice, acme):
     changes.set_override(acme, "billing_self_service", True, actor=alice)
     changes.set_override(acme, "api_access", False, actor=alice)
     changes.set_channel("white_label", "general", True, percentage=50, actor=alice)
-    rows = overview.feature_rows(acme, internal=True)
+    rows = companyfeatures.feature_rows(acme, internal=True)
     assert states(acme) == {
         "on": {row.flag.key for row in rows if row.decision},
         "off": {row.flag.key for row in rows if not row.decision},
@@ -111,8 +111,8 @@ def test_an_inactive_company_has_nothing_on(alice, acme):
 
 
 def test_internal_flags_are_in_neither_unless_asked_for(acme):
-    assert "inspector" not in {row.flag.key for row in overview.feature_rows(acme, internal=False)}
-    assert "inspector" not in overview.feature_states(acme, internal=False)["off"]
+    assert "inspector" not in {row.flag.key for row in companyfeatures.feature_rows(acme, internal=False)}
+    assert "inspector" not in companyfeatures.feature_states(acme, internal=False)["off"]
     assert "inspector" in states(acme)["off"]
 
 
@@ -121,8 +121,8 @@ def test_queries_do_not_grow_with_flags(alice, acme, django_assert_max_num_queri
     for number in range(20):
         changes.create_flag(f"flag_{number}", actor=alice, minimum_plan="enterprise", requires=["billing_enabled"])
         changes.set_override(acme, f"flag_{number}", True, actor=alice)
-    overview.feature_rows(acme, internal=True)
+    companyfeatures.feature_rows(acme, internal=True)
     with django_assert_max_num_queries(5):
-        overview.feature_rows(acme, internal=True)
+        companyfeatures.feature_rows(acme, internal=True)
     with django_assert_max_num_queries(1):
         states(acme)

@@ -146,6 +146,7 @@ if FLAGS_FRESHNESS not in ("exact", "streamed"):
 FLAGS_MAX_STALENESS_MS = env.int("FLAGS_MAX_STALENESS_MS", default=1000)
 # How often counts of use are written down, in seconds; 0 counts nothing. Tests count when they ask to.
 FLAGS_USAGE_SECONDS = env.int("FLAGS_USAGE_SECONDS", default=0 if TESTING else 5)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # Who may read /metrics from elsewhere.
 FLAGS_REQUIRE_REASON = env.bool("FLAGS_REQUIRE_REASON", default=False)
 # MULTI_WORKSPACE_ENABLED=true is the inherited default of multi_workspace_enabled; which names are flags, flags knows.
 FLAGS_ENVIRONMENT = {name: value for name, value in env.ENVIRON.items() if name.isupper()}

@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from config import health
+from config import health, metrics
 from flags.api import errors
 
 handler400 = "config.errors.bad_request"
@@ -15,6 +15,7 @@ urlpatterns = [
     path("super-admin/", include("flags.console.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("", include("flags.company.urls")),
     path("api/", include("flags.api.urls")),
     path("ofrep/v1/", include("flags.api.ofrepurls")),

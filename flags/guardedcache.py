@@ -61,6 +61,11 @@ class Breaker:
 _breakers: dict[str, Breaker] = {}
 
 
+def is_left_alone() -> bool:
+    """Say whether any cache server is being left alone at this moment."""
+    return any(breaker.is_open for breaker in _breakers.values())
+
+
 class GuardedRedisCache(RedisCache):
     """Django's Redis cache, except that no call ever raises because of Redis.
 

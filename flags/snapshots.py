@@ -84,6 +84,21 @@ class Uncommitted:
             logger.warning("reading ahead failed error=%s", type(error).__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """How much this process knows: the version and number of its newest rules, and of how many companies."""
+
+    version: int
+    flags: int
+    companies: int
+
+
+def known() -> Knowledge:
+    """Return how much this process knows. Reads memory only."""
+    rules = _latest_rules
+    return Knowledge(rules.version if rules else 0, len(rules.flags) if rules else 0, len(_known))
+
+
 def uncommitted(using: str = DEFAULT_DB_ALIAS) -> tuple[Uncommitted, ...]:
     """Return a mark for each uncommitted change of this connection to what answers rest on."""
     waiting = connections[using].run_on_commit

@@ -99,6 +99,11 @@ def count(company_id: str, evaluated: Mapping[str, bool], *, failed: bool = Fals
         _start()
 
 
+def waiting() -> int:
+    """Return how many counts have gathered and are not written down yet."""
+    return len(_gathered)
+
+
 def flush() -> int:
     """Write what has gathered, and return how many rows that were. What cannot be written is kept for the next time.
 

@@ -22,7 +22,8 @@ KINDS = {
     "ground": """triggers sqlanswers policies sharedcache guardedcache versions loading snapshots registry usage
         resolution setwise""",
     "read": """features requests details overview roster impact companyfeatures companyimpact history sentences inspector
-        integrations gates evidence standing guards decorators permissions scanning testing isolation isolationprobes auditruns""",
+        integrations gates evidence standing guards decorators permissions scanning testing isolation isolationprobes
+        auditruns""",
     "write": """recording changes companies releases archiving reverting revisions rollbacks manyoverrides provisioning
         overridefiles orgsettings idempotency rehearsal sync demo loadscale gatekeeping gatetemplates
         outbox audits""",

@@ -52,7 +52,7 @@ class OfrepView(EvaluationView):
     any_query = True
     headers_read = ()
     queries = {}
-    inputs = {"POST": EvaluationInput}
+    inputs = {"POST": EvaluationInput}  # type: ignore[dict-item]
 
     def get_parsers(self) -> list[BaseParser]:
         return [ContextParser()]

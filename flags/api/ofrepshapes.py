@@ -20,7 +20,7 @@ class ContextInput(serializers.Serializer):
 class EvaluationInput(serializers.Serializer):
     """An evaluation."""
 
-    context = ContextInput(required=False)
+    context = ContextInput(required=False)  # type: ignore[assignment]
 
 
 class EvaluationOutput(serializers.Serializer):

@@ -65,7 +65,9 @@ class ProblemOutput(serializers.Serializer):
     instance = serializers.CharField()
     code = serializers.CharField()
     request_id = serializers.CharField()
-    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()), required=False
+    )
     flag = serializers.CharField(required=False)
     reason = serializers.CharField(required=False)
 
@@ -76,7 +78,7 @@ class PrincipalScheme(OpenApiAuthenticationExtension):
     target_class = "flags.api.authentication.PrincipalAuthentication"
     name = ["bearer", "session", "apiKey"]
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:  # type: ignore[override]
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         bearer = "An API token (`hg_…`), or a person's access token from /api/auth/token."
         session = "A browser's session. Writing also takes X-CSRFToken."
         key = "An API token, for OpenFeature's clients."
@@ -153,7 +155,7 @@ class ApiSchema(AutoSchema):
         text = getattr(self.view, self.method.lower()).__doc__ or ""
         return text.partition("\n")[0].rstrip(".") or None
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         text = " ".join((type(self.view).__doc__ or "").split("\n    Raises")[0].split())
         scopes = self._of_view("scopes", {}).get(self.method, ())
         wanted = " or ".join(f"`{scope}`" for scope in scopes)
@@ -180,7 +182,8 @@ class ApiSchema(AutoSchema):
         return by_status
 
     def get_override_parameters(self) -> list[Any]:
-        found = [self.view.queries[self.method]] if self.method in self._of_view("queries", {}) else []
+        queries = self._of_view("queries", {})
+        found = [queries[self.method]] if self.method in queries else []
         return [*found, DryRun] if self.method in self._of_view("rehearsable", ()) else found
 
     def get_auth(self) -> list[Any]:

@@ -49,6 +49,7 @@ def test_a_persons_answers_are_what_evaluate_says_of_every_key(rules, company, u
     answers = compile_company(compile_rules(1, rules.values()), 1, company, AT)
     expected = {key: evaluate(rules, key, Subject(company, user), AT).enabled for key in rules}
     assert dict(answers.for_user(user, AT)) == expected
+    assert answers.for_user(user, AT).get("gone") is None
 
 
 @given(states.rulesets, st.lists(states.companies, min_size=2, max_size=5))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from flags.evaluation import ChannelAnswer, CompanyFacts, FlagRules, GrantFact, OverrideFact
 from flags.loading import Malformed, load, parse_company, parse_rules
-from flags.models import Flag
+from flags.models import Flag, Grant
 from tests.factories import (
     ChannelDefaultFactory,
     FlagFactory,
@@ -249,12 +249,10 @@ def test_an_inactive_company_is_like_none(rich, acme):
 @pytest.mark.django_db
 def test_a_grant_without_a_membership_has_no_effect(rich, acme, dan):
     stranger = UserFactory()
-    flag = Flag.objects.get(key="child")
-    membership = MembershipFactory(company=acme, user=stranger)
-    GrantFactory(company=acme, user=stranger, flag=flag)
-    assert str(stranger.pk) in parse_company(acme.pk, load(acme.pk, rules=False).company).grants
-    type(membership).objects.filter(pk=membership.pk).delete()
+    Grant.objects.create(company=acme, user=stranger, flag_id="child", enabled=True)
     assert set(parse_company(acme.pk, load(acme.pk, rules=False).company).grants) == {str(dan.pk)}
+    MembershipFactory(company=acme, user=stranger)
+    assert str(stranger.pk) in parse_company(acme.pk, load(acme.pk, rules=False).company).grants
 
 
 @pytest.mark.django_db

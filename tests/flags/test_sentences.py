@@ -176,20 +176,18 @@ def test_every_verb_that_is_recorded_has_its_sentence():
 
 
 def _recorded_verbs():
-    for app in ("flags", "tenants"):
-        for path in Path(settings.BASE_DIR, app).glob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                named = (
-                    isinstance(node, ast.Call)
-                    and isinstance(node.func, ast.Name)
-                    and node.func.id in ("record", "line")
-                )
-                # Also where the verb was chosen on a line of its own.
-                chosen = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "verb"
-                if chosen or (named and node.args):
-                    for inner in ast.walk(node.value if chosen else node.args[0]):
-                        if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                            yield inner.value
+    """Yield every verb given to `record` or `line`, or kept in a variable called verb on the way there."""
+    for path in [*Path(settings.BASE_DIR, "flags").glob("*.py"), *Path(settings.BASE_DIR, "tenants").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            said: list[ast.AST] = []
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("record", "line"):
+                said = node.args[:1]
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "verb":
+                value = node.value
+                said = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+            for text in said:
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    yield text.value
 
 
 def test_fields_read_as_words_and_leave_out_what_stayed():

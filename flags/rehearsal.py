@@ -76,8 +76,11 @@ def _effects(
 ) -> list[Effect]:
     """Return how flags fare between the state as it is and the one that was rehearsed."""
     effects: dict[str, Effect] = {}
+    now = snapshots.resolve_rules(at).flags
+    # A line about a flag need not be about its rules: a batch of overrides has one as well.
+    keys = {key for key in keys if rules.get(key) != now.get(key)}
     for key in sorted(keys):
-        found = impact(_proposed(key, rules.get(key), snapshots.resolve_rules(at).flags.get(key)), at)
+        found = impact(_proposed(key, rules.get(key), now.get(key)), at)
         for effect in (found.effect, *found.dependents):
             if effect.changes:
                 effects[effect.key] = effect

@@ -18,7 +18,7 @@ from flags.exceptions import ChangeRefused, Missing
 from flags.impact import COMPANIES_AT_ONCE, companies_with
 from flags.manyoverrides import NOTHING, STATE, State, Witness, move_many
 from flags.models import Change, Flag, Override
-from flags.recording import Actor, authorise, clean_reason, locked_flag, plain, record, writing
+from flags.recording import Actor, authorise, check_version, clean_reason, locked_flag, plain, record, writing
 from tenants.models import Company
 
 WRITE = ("releases:write", "flags:write")
@@ -37,7 +37,9 @@ class Outcome:
     unchanged: int
 
 
-def roll_back_companies(key: str, companies: Iterable[Company] | None, *, actor: Actor, reason: str) -> Outcome:
+def roll_back_companies(
+    key: str, companies: Iterable[Company] | None, *, actor: Actor, reason: str, version: int | None = None
+) -> Outcome:
     """Turn a flag off by override for these companies, or with None for all that have it. A reason is required.
 
     Companies whose override says so already are left alone. `undo_batch` takes it back as one.
@@ -46,6 +48,7 @@ def roll_back_companies(key: str, companies: Iterable[Company] | None, *, actor:
     reason = clean_reason(reason, always=True)
     with writing("take a feature from companies"):
         flag = locked_flag(key)
+        check_version(flag.version, version, thing=f"the flag {key!r}", current=flag.version, yours="rolled back")
         chosen = set(companies_with(key)) if companies is None else {company.pk for company in companies}
         outcome = turn_off(flag, chosen, actor=actor, reason=reason)
         if outcome.changed:

@@ -1,15 +1,17 @@
 """Where releases stand: the channel, the gates ahead, what holds them up, and when they can go on. Reads only."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from flags.evaluation import ChannelAnswer
 from flags.evidence import Seen, gather
 from flags.gates import Check, GateState, database_now, in_words, judge, moment_in_words, soak_ends_at
 from flags.impact import Proposed
 from flags.models import ChannelDefault, Flag
-from flags.releasemodels import Release
+from flags.releasemodels import Promotion, Release
 from tenants.models import ReleaseChannel
 
 
@@ -137,13 +139,15 @@ def rollback(key: str, channels: Collection[ReleaseChannel], to: ReleaseChannel 
     return Proposed(key, channels={slug: ChannelAnswer(False) for slug in off})
 
 
-def standings(releases: Collection[Release], at: datetime | None = None) -> list[Standing]:
+def standings(releases: Iterable[Release], at: datetime | None = None) -> list[Standing]:
     """Return where each of these releases stands, as of now or `at`; the queries do not grow with their number.
 
     Their channel and flag should be loaded.
     """
-    at = at or database_now()
     found = list(releases)
+    if not found:
+        return []
+    at = at or database_now()
     evidence = gather(found, at)
     return [
         Standing(
@@ -161,11 +165,19 @@ def standings(releases: Collection[Release], at: datetime | None = None) -> list
     ]
 
 
-def under_way(keys: Collection[str] | None = None) -> list[Release]:
-    """Return the releases that have not ended, of these flags or of all, with flag and channel, oldest entry first."""
-    rows = Release.objects.filter(ended_at=None).select_related("channel", "flag", "started_by")
-    rows = rows if keys is None else rows.filter(flag__in=list(keys))
-    return list(rows.order_by("entered_at", "pk"))
+def under_way(keys: Collection[str] | None = None) -> QuerySet[Release]:
+    """Return the releases that have not ended, of these flags or of all, oldest entry first.
+
+    With flag and channel, and who moved each where it is (`moved_by`), past open gates or not (`was_forced`).
+    """
+    steps = Promotion.objects.filter(release=OuterRef("pk")).order_by("-at", "id")
+    rows = Release.objects.filter(ended_at=None).select_related("channel", "flag")
+    rows = rows.annotate(
+        moved_by=Subquery(steps.values("by_name")[:1]), was_forced=Subquery(steps.values("forced")[:1])
+    )
+    return (
+        rows.order_by("entered_at", "pk") if keys is None else rows.filter(flag__in=list(keys)).order_by("entered_at")
+    )
 
 
 def by_key(keys: Collection[str], at: datetime | None = None) -> dict[str, Standing]:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from flags import changes, overview, revisions
+from flags import changes, overview, revisions, standing
 from flags.api.base import (
     READ_FLAGS,
     SLUG,
@@ -22,6 +22,7 @@ from flags.api.overrides import OverrideOutput
 from flags.api.overrides import shown as shown_override
 from flags.api.paging import by_number, listed
 from flags.api.preconditions import expected_version, lost_races, version_tag
+from flags.api.releaseshapes import ReleaseOutput, shown_in_brief, shown_release
 from flags.exceptions import Invalid, Missing
 from flags.models import Flag
 from flags.overview import FlagRow
@@ -142,6 +143,7 @@ class FlagOutput(serializers.Serializer):
     requires = serializers.SerializerMethodField()
     channels = serializers.SerializerMethodField()
     overrides = serializers.SerializerMethodField()
+    release = serializers.SerializerMethodField()
     archived_at = serializers.DateTimeField(source="flag.archived_at", allow_null=True)
     version = serializers.IntegerField(source="flag.version")
     created_at = serializers.DateTimeField(source="flag.created_at")
@@ -162,6 +164,10 @@ class FlagOutput(serializers.Serializer):
     def get_overrides(self, row: FlagRow) -> dict[str, int]:
         return {"on": row.overrides_on, "off": row.overrides_off}
 
+    @extend_schema_field(ReleaseOutput(allow_null=True))
+    def get_release(self, row: FlagRow) -> dict[str, Any] | None:
+        return self.context["releases"].get(row.flag.key)
+
 
 class SetFlagOutput(FlagOutput):
     """A flag with what was set: its default, or one company's answer."""
@@ -171,9 +177,20 @@ class SetFlagOutput(FlagOutput):
     override = OverrideOutput(required=False)
 
 
-def shown(flags: Iterable[Flag]) -> list[dict[str, Any]]:
-    """Return flags as the API shows them, in their order."""
-    return list(FlagOutput(overview.flag_rows(flags), many=True).data)
+def shown(flags: Iterable[Flag], *, brief: bool = False) -> list[dict[str, Any]]:
+    """Return flags as the API shows them, in their order. In `brief` their releases come without gates and evidence."""
+    rows = overview.flag_rows(flags)
+    keys = [row.flag.key for row in rows]
+    if brief:
+        releases = {release.flag_id: shown_in_brief(release) for release in standing.under_way(keys)}
+    else:
+        releases = {key: shown_release(found) for key, found in standing.by_key(keys).items()}
+    return list(FlagOutput(rows, many=True, context={"releases": releases}).data)
+
+
+def briefly(flags: Iterable[Flag]) -> list[dict[str, Any]]:
+    """Return flags as they stand in a list."""
+    return shown(flags, brief=True)
 
 
 def one(key: str, status: int = 200) -> Response:
@@ -198,7 +215,7 @@ class FlagsView(AdminView):
         flags = overview.find_flags(q=query["q"], category=query["category"], state=query["state"], internal=True)
         order = query["ordering"]
         named = ("category", "name", "key") if order == "category" else (order, "key")
-        return Response(by_number(request, flags.order_by(*named).prefetch_related("requires"), query, shown))
+        return Response(by_number(request, flags.order_by(*named).prefetch_related("requires"), query, briefly))
 
     def post(self, request: Request) -> Response:
         """Set any flag's default, or one company's answer; a new key makes a flag."""

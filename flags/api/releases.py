@@ -1,0 +1,303 @@
+"""Releases as super admins steer them: /api/admin/feature-flags/<key>/release and what lies beside it."""
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flags import archiving, gatetemplates, releases, rollbacks, standing
+from flags.api.base import READ_FLAGS, WRITE_FLAGS, AdminView, created, find_company
+from flags.api.fields import Bool, Input, PageQuery, ReasonInput, ReasonQuery, Text, Whole
+from flags.api.flags import one
+from flags.api.paging import by_number
+from flags.api.preconditions import expected_version, lost_races
+from flags.api.releaseshapes import PromotionOutput, shown_release
+from flags.exceptions import Invalid, Missing
+from flags.gates import release_under_way
+from flags.releasemodels import GateTemplate, Promotion
+from tenants.models import Company
+
+WRITE_RELEASES = "releases:write"
+MOST_COMPANIES = 1000
+EVERYBODY = "all"
+
+
+class PromoteInput(ReasonInput):
+    """How to promote. `seen` is the channel the caller takes the flag to be in; by default the one it is in now."""
+
+    force = Bool(required=False, default=False)
+    percentage = Whole(required=False, default=100, min_value=0, max_value=100)
+    tell = Bool(required=False, default=False)
+    seen = Text(required=False, allow_null=True, default=None, max_length=40)
+    version = Whole(required=False, allow_null=True, default=None)
+
+
+class Companies(serializers.ListField):
+    """Companies by slug or UUID, or the word "all"."""
+
+    child = Text(max_length=80)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if data == EVERYBODY:
+            return EVERYBODY
+        if isinstance(data, str):
+            raise serializers.ValidationError('Give a list of companies, or "all".')
+        return super().to_internal_value(data)
+
+
+class RollbackInput(ReasonInput):
+    """Where to go back to: `to` a channel, or null for out of all; or `companies` to take the flag from."""
+
+    to = Text(required=False, allow_null=True, max_length=40)
+    companies = Companies(required=False, max_length=MOST_COMPANIES, allow_empty=False)
+    version = Whole(required=False, allow_null=True, default=None)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("to" in attrs) == ("companies" in attrs):
+            raise serializers.ValidationError({"to": ['Say either "to" (a channel, or null) or "companies".']})
+        return attrs
+
+
+class SignOffInput(Input):
+    """One's word that a gate holds."""
+
+    note = Text(required=False, allow_blank=True, default="", max_length=500)
+    link = Text(required=False, allow_blank=True, default="", max_length=500)
+
+
+class GateInput(ReasonInput):
+    """A gate that releases are to begin with."""
+
+    channel = Text(max_length=40)
+    title = Text(max_length=120)
+    kind = serializers.ChoiceField(GateTemplate.Check.values, required=False, default=GateTemplate.Check.SIGN_OFF)
+    rank = Whole(required=False, default=100, min_value=0, max_value=1000)
+
+
+class GatePatch(ReasonInput):
+    """What to change of it."""
+
+    title = Text(required=False, max_length=120)
+    rank = Whole(required=False, min_value=0, max_value=1000)
+
+
+class GateTemplateOutput(serializers.Serializer):
+    """A gate that releases begin with."""
+
+    id = serializers.UUIDField()
+    channel = serializers.CharField(source="channel_id")
+    kind = serializers.CharField(source="check_kind")
+    title = serializers.CharField()
+    rank = serializers.IntegerField()
+
+
+class BatchOutput(serializers.Serializer):
+    """What a batch did, and its id in history, by which it can be undone as one."""
+
+    batch = serializers.UUIDField()
+    changed = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+
+
+class ReleasesView(AdminView):
+    """Every release under way."""
+
+    scopes = {"GET": (READ_FLAGS, WRITE_RELEASES)}
+    queries = {"GET": PageQuery}
+
+    def get(self, request: Request) -> Response:
+        def shown(found: Any) -> list[dict[str, Any]]:
+            return [{"key": one.flag.key, **(shown_release(one) or {})} for one in standing.standings(found)]
+
+        return Response(by_number(request, standing.under_way(), self.query, shown))
+
+
+class ReleaseView(AdminView):
+    """A flag's release: how it stands with all its steps, and its beginning."""
+
+    scopes = {"GET": (READ_FLAGS, WRITE_RELEASES), "POST": (WRITE_RELEASES,)}
+
+    def get(self, request: Request, key: str) -> Response:
+        found = standing.of(self.flag(key).key)
+        if found is None:
+            raise Missing(f"No release of {key!r} is under way.", code="NO_RELEASE")
+        steps = Promotion.objects.filter(release=found.release)
+        history = PromotionOutput(steps, many=True).data
+        return Response({**(shown_release(found) or {}), "history": history})
+
+    def post(self, request: Request, key: str) -> Response:
+        reason = self.body(ReasonInput)["reason"]
+        releases.start(self.flag(key).key, actor=self.principal.actor, reason=reason)
+        return one(key, 201)
+
+
+class VerbView(AdminView):
+    """A verb that takes a reason and nothing else, and answers the flag as it then is."""
+
+    scopes = {"POST": (WRITE_RELEASES,)}
+
+    def post(self, request: Request, key: str) -> Response:
+        reason = self.body(ReasonInput)["reason"]
+        self.act(self.flag(key).key, reason)
+        return one(key)
+
+    def act(self, key: str, reason: str) -> None:
+        """Do it."""
+        raise NotImplementedError
+
+
+class PauseView(VerbView):
+    """Hold a release where it is; its soak stands still."""
+
+    def act(self, key: str, reason: str) -> None:
+        releases.pause(key, actor=self.principal.actor, reason=reason)
+
+
+class ResumeView(VerbView):
+    """Let it go on."""
+
+    def act(self, key: str, reason: str) -> None:
+        releases.resume(key, actor=self.principal.actor, reason=reason)
+
+
+class FinishView(VerbView):
+    """End a release that has reached the last channel."""
+
+    def act(self, key: str, reason: str) -> None:
+        releases.finish(key, actor=self.principal.actor, reason=reason)
+
+
+class ArchiveView(VerbView):
+    """Put a flag away: it answers its last default from then on."""
+
+    scopes = {"POST": (WRITE_FLAGS,)}
+
+    def act(self, key: str, reason: str) -> None:
+        archiving.archive(key, actor=self.principal.actor, reason=reason)
+
+
+class RestoreView(VerbView):
+    """Bring an archived flag back."""
+
+    scopes = {"POST": (WRITE_FLAGS,)}
+
+    def act(self, key: str, reason: str) -> None:
+        archiving.restore(key, actor=self.principal.actor, reason=reason)
+
+
+class PromoteView(AdminView):
+    """Into the next channel, if its gates hold. What is open is named in `gates`."""
+
+    scopes = {"POST": (WRITE_RELEASES,)}
+
+    def post(self, request: Request, key: str) -> Response:
+        body = self.body(PromoteInput)
+        flag = self.flag(key)
+        # Of two who call at once, each has seen the same channel, and only one is right when it comes to it.
+        release = release_under_way(key)
+        seen = body["seen"] or (release.channel_id if release is not None else None)
+        with lost_races(request, flag.version):
+            releases.promote(
+                key,
+                actor=self.principal.actor,
+                reason=body["reason"],
+                force=body["force"],
+                percentage=body["percentage"],
+                tell=body["tell"],
+                seen=seen,
+                version=expected_version(request, flag.version, body["version"]),
+            )
+        return one(key)
+
+
+class RollbackView(AdminView):
+    """Back to an earlier channel, or out of all; or off for some companies, or for all that have it."""
+
+    scopes = {"POST": (WRITE_RELEASES,)}
+
+    def post(self, request: Request, key: str) -> Response:
+        body = self.body(RollbackInput)
+        flag, actor, reason = self.flag(key), self.principal.actor, body["reason"]
+        with lost_races(request, flag.version):
+            version = expected_version(request, flag.version, body["version"])
+            if "to" in body:
+                releases.roll_back(key, body["to"], actor=actor, reason=reason, version=version)
+                return one(key)
+            companies = None if body["companies"] == EVERYBODY else self.companies(body["companies"])
+            outcome = rollbacks.roll_back_companies(key, companies, actor=actor, reason=reason, version=version)
+        response = one(key)
+        response.data["rolled_back"] = BatchOutput(outcome).data
+        return response
+
+    def companies(self, names: list[str]) -> list[Company]:
+        """Return the companies so named. Raises Invalid for one that there is not."""
+        found = []
+        for index, name in enumerate(names):
+            try:
+                found.append(find_company(name, self.principal))
+            except Missing as error:
+                raise Invalid(
+                    error.detail, code="COMPANY_NOT_FOUND", errors={f"companies[{index}]": ["No such company."]}
+                ) from error
+        return found
+
+
+class SignOffView(AdminView):
+    """One's word that a gate holds, for this stay in the channel."""
+
+    scopes = {"POST": (WRITE_RELEASES,)}
+
+    def post(self, request: Request, key: str, gate: UUID) -> Response:
+        body = self.body(SignOffInput)
+        releases.sign_off(self.flag(key).key, gate, actor=self.principal.actor, **body)
+        return one(key)
+
+
+class UndoView(AdminView):
+    """Bring back the overrides that a batch replaced, as one."""
+
+    scopes = {"POST": (WRITE_RELEASES, WRITE_FLAGS)}
+
+    def post(self, request: Request, batch: UUID) -> Response:
+        reason = self.body(ReasonInput)["reason"]
+        return Response(BatchOutput(rollbacks.undo_batch(batch, actor=self.principal.actor, reason=reason)).data)
+
+
+class GatesView(AdminView):
+    """The gates that releases begin with. Releases in flight keep theirs."""
+
+    scopes = {"GET": (READ_FLAGS, WRITE_RELEASES), "POST": (WRITE_RELEASES,)}
+
+    def get(self, request: Request) -> Response:
+        rows = GateTemplateOutput(gatetemplates.templates(), many=True).data
+        return Response({"results": rows, "next": None, "previous": None})
+
+    def post(self, request: Request) -> Response:
+        body = self.body(GateInput)
+        gate = gatetemplates.add_gate(
+            body["channel"],
+            body["title"],
+            actor=self.principal.actor,
+            check_kind=body["kind"],
+            rank=body["rank"],
+            reason=body["reason"],
+        )
+        return created(GateTemplateOutput(gate).data, request.build_absolute_uri(f"{request.path}/{gate.pk}"))
+
+
+class GateView(AdminView):
+    """One of them."""
+
+    scopes = {"PATCH": (WRITE_RELEASES,), "DELETE": (WRITE_RELEASES,)}
+    queries = {"DELETE": ReasonQuery}
+
+    def patch(self, request: Request, gate: UUID) -> Response:
+        found = gatetemplates.edit_gate(gate, actor=self.principal.actor, **self.body(GatePatch))
+        return Response(GateTemplateOutput(found).data)
+
+    def delete(self, request: Request, gate: UUID) -> Response:
+        reason = self.body(ReasonInput)["reason"] or self.query["reason"]
+        gatetemplates.remove_gate(gate, actor=self.principal.actor, reason=reason)
+        return Response(status=204)

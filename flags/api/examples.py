@@ -25,6 +25,14 @@ FLAG: dict[str, Any] = {
     "requires": [],
     "channels": {"internal": {"enabled": True, "percentage": 100}, "pilot": {"enabled": True, "percentage": 25}},
     "overrides": {"on": 3, "off": 1},
+    "release": {
+        "channel": "pilot",
+        "since": MOMENT,
+        "by": "Ana Ruiz",
+        "forced": False,
+        "started_at": MOMENT,
+        "paused": False,
+    },
     "archived_at": None,
     "version": 7,
     "created_at": MOMENT,
@@ -67,6 +75,10 @@ REQUESTS: dict[str, Any] = {
     "put_channel": {"enabled": True, "percentage": 25, "reason": "beta"},
     "post_kill": {"reason": "Leaks addresses; incident 77"},
     "post_revive": {"reason": "Fixed in 4.2"},
+    "post_promote": {"reason": "A week without a ticket", "tell": True},
+    "post_rollback": {"to": "internal", "reason": "Slow since Tuesday; ticket 4711"},
+    "post_sign_off": {"note": "No tickets in a week", "link": "https://desk.example/pilot"},
+    "post_gates": {"channel": "general", "title": "Legal has agreed"},
     "put_override": {"enabled": True, "reason": "contract 881", "expires_at": "2027-03-03T00:00:00Z"},
     "put_company_overrides": {
         "overrides": [

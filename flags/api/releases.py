@@ -1,6 +1,7 @@
 """Releases as super admins steer them: /api/admin/feature-flags/<key>/release and what lies beside it."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework import serializers
@@ -10,10 +11,10 @@ from rest_framework.response import Response
 from flags import archiving, gatetemplates, releases, rollbacks, standing
 from flags.api.base import READ_FLAGS, WRITE_FLAGS, AdminView, created, find_company
 from flags.api.fields import Bool, Input, PageQuery, ReasonInput, ReasonQuery, Text, Whole
-from flags.api.flags import one
-from flags.api.paging import by_number
+from flags.api.flags import FlagOutput, one
+from flags.api.paging import by_number, listed
 from flags.api.preconditions import expected_version, lost_races
-from flags.api.releaseshapes import PromotionOutput, shown_release
+from flags.api.releaseshapes import PromotionOutput, ReleaseOutput, shown_release
 from flags.exceptions import Invalid, Missing
 from flags.gates import release_under_way
 from flags.releasemodels import GateTemplate, Promotion
@@ -101,15 +102,37 @@ class BatchOutput(serializers.Serializer):
     unchanged = serializers.IntegerField()
 
 
+class ReleaseOfFlagOutput(ReleaseOutput):
+    """A release, with its flag's key."""
+
+    key = serializers.CharField(source="flag.key")
+
+
+class ReleaseWithStepsOutput(ReleaseOutput):
+    """A release with all its steps, the latest first."""
+
+    history = PromotionOutput(many=True)
+
+
+class RolledBackOutput(FlagOutput):
+    """A flag, and what became of companies where it was taken from those."""
+
+    rolled_back = BatchOutput(required=False)
+
+
 class ReleasesView(AdminView):
     """Every release under way."""
 
+    tag = "Releases"
+    outputs = {"GET": listed(ReleaseOfFlagOutput)}
     scopes = {"GET": (READ_FLAGS, WRITE_RELEASES)}
     queries = {"GET": PageQuery}
 
     def get(self, request: Request) -> Response:
+        """List the releases under way."""
+
         def shown(found: Any) -> list[dict[str, Any]]:
-            return [{"key": one.flag.key, **(shown_release(one) or {})} for one in standing.standings(found)]
+            return [dict(ReleaseOfFlagOutput(one).data) for one in standing.standings(found)]
 
         return Response(by_number(request, standing.under_way(), self.query, shown))
 
@@ -117,9 +140,13 @@ class ReleasesView(AdminView):
 class ReleaseView(AdminView):
     """A flag's release: how it stands with all its steps, and its beginning."""
 
+    tag = "Releases"
+    inputs = {"POST": ReasonInput}
+    outputs = {"GET": ReleaseWithStepsOutput, "POST": {201: FlagOutput}}
     scopes = {"GET": (READ_FLAGS, WRITE_RELEASES), "POST": (WRITE_RELEASES,)}
 
     def get(self, request: Request, key: str) -> Response:
+        """Read a release with all its steps."""
         found = standing.of(self.flag(key).key)
         if found is None:
             raise Missing(f"No release of {key!r} is under way.", code="NO_RELEASE")
@@ -128,7 +155,8 @@ class ReleaseView(AdminView):
         return Response({**(shown_release(found) or {}), "history": history})
 
     def post(self, request: Request, key: str) -> Response:
-        reason = self.body(ReasonInput)["reason"]
+        """Start a release: on in the first channel, off in every later one."""
+        reason = self.body()["reason"]
         releases.start(self.flag(key).key, actor=self.principal.actor, reason=reason)
         return one(key, 201)
 
@@ -136,64 +164,75 @@ class ReleaseView(AdminView):
 class VerbView(AdminView):
     """A verb that takes a reason and nothing else, and answers the flag as it then is."""
 
+    tag = "Releases"
+    inputs = {"POST": ReasonInput}
+    outputs: ClassVar[Mapping[str, Any]] = {"POST": FlagOutput}
     scopes = {"POST": (WRITE_RELEASES,)}
 
-    def post(self, request: Request, key: str) -> Response:
-        reason = self.body(ReasonInput)["reason"]
-        self.act(self.flag(key).key, reason)
+    def act(self, verb: Callable[..., Any], key: str) -> Response:
+        """Do it, and return the flag."""
+        verb(self.flag(key).key, actor=self.principal.actor, reason=self.body()["reason"])
         return one(key)
-
-    def act(self, key: str, reason: str) -> None:
-        """Do it."""
-        raise NotImplementedError
 
 
 class PauseView(VerbView):
-    """Hold a release where it is; its soak stands still."""
+    """Nothing is promoted, and the soak stands still. The answers stay."""
 
-    def act(self, key: str, reason: str) -> None:
-        releases.pause(key, actor=self.principal.actor, reason=reason)
+    def post(self, request: Request, key: str) -> Response:
+        """Hold a release where it is."""
+        return self.act(releases.pause, key)
 
 
 class ResumeView(VerbView):
-    """Let it go on."""
+    """The time it was held does not count as soak."""
 
-    def act(self, key: str, reason: str) -> None:
-        releases.resume(key, actor=self.principal.actor, reason=reason)
+    def post(self, request: Request, key: str) -> Response:
+        """Let a release go on."""
+        return self.act(releases.resume, key)
 
 
 class FinishView(VerbView):
-    """End a release that has reached the last channel."""
+    """Its answers stay, and its gates no longer stand in the way."""
 
-    def act(self, key: str, reason: str) -> None:
-        releases.finish(key, actor=self.principal.actor, reason=reason)
+    def post(self, request: Request, key: str) -> Response:
+        """End a release that has reached the last channel."""
+        return self.act(releases.finish, key)
 
 
 class ArchiveView(VerbView):
-    """Put a flag away: it answers its last default from then on."""
+    """It leaves the lists, keeps its history, and answers its last default from then on."""
 
+    tag = "Flags"
     scopes = {"POST": (WRITE_FLAGS,)}
 
-    def act(self, key: str, reason: str) -> None:
-        archiving.archive(key, actor=self.principal.actor, reason=reason)
+    def post(self, request: Request, key: str) -> Response:
+        """Put a flag away."""
+        return self.act(archiving.archive, key)
 
 
 class RestoreView(VerbView):
-    """Bring an archived flag back."""
+    """Everything that was stored counts again."""
 
+    tag = "Flags"
     scopes = {"POST": (WRITE_FLAGS,)}
 
-    def act(self, key: str, reason: str) -> None:
-        archiving.restore(key, actor=self.principal.actor, reason=reason)
+    def post(self, request: Request, key: str) -> Response:
+        """Bring an archived flag back."""
+        return self.act(archiving.restore, key)
 
 
 class PromoteView(AdminView):
     """Into the next channel, if its gates hold. What is open is named in `gates`."""
 
+    tag = "Releases"
+    inputs = {"POST": PromoteInput}
+    outputs = {"POST": FlagOutput}
+    versioned = ("POST",)
     scopes = {"POST": (WRITE_RELEASES,)}
 
     def post(self, request: Request, key: str) -> Response:
-        body = self.body(PromoteInput)
+        """Let a flag into its next channel."""
+        body = self.body()
         flag = self.flag(key)
         # Of two who call at once, each has seen the same channel, and only one is right when it comes to it.
         release = release_under_way(key)
@@ -215,10 +254,15 @@ class PromoteView(AdminView):
 class RollbackView(AdminView):
     """Back to an earlier channel, or out of all; or off for some companies, or for all that have it."""
 
+    tag = "Releases"
+    inputs = {"POST": RollbackInput}
+    outputs = {"POST": RolledBackOutput}
+    versioned = ("POST",)
     scopes = {"POST": (WRITE_RELEASES,)}
 
     def post(self, request: Request, key: str) -> Response:
-        body = self.body(RollbackInput)
+        """Take a flag back: from channels, or from companies."""
+        body = self.body()
         flag, actor, reason = self.flag(key), self.principal.actor, body["reason"]
         with lost_races(request, flag.version):
             version = expected_version(request, flag.version, body["version"])
@@ -247,10 +291,14 @@ class RollbackView(AdminView):
 class SignOffView(AdminView):
     """One's word that a gate holds, for this stay in the channel."""
 
+    tag = "Releases"
+    inputs = {"POST": SignOffInput}
+    outputs = {"POST": FlagOutput}
     scopes = {"POST": (WRITE_RELEASES,)}
 
     def post(self, request: Request, key: str, gate: UUID) -> Response:
-        body = self.body(SignOffInput)
+        """Sign a gate off."""
+        body = self.body()
         releases.sign_off(self.flag(key).key, gate, actor=self.principal.actor, **body)
         return one(key)
 
@@ -258,24 +306,33 @@ class SignOffView(AdminView):
 class UndoView(AdminView):
     """Bring back the overrides that a batch replaced, as one."""
 
+    tag = "Overrides"
+    inputs = {"POST": ReasonInput}
+    outputs = {"POST": BatchOutput}
     scopes = {"POST": (WRITE_RELEASES, WRITE_FLAGS)}
 
     def post(self, request: Request, batch: UUID) -> Response:
-        reason = self.body(ReasonInput)["reason"]
+        """Undo a batch of overrides."""
+        reason = self.body()["reason"]
         return Response(BatchOutput(rollbacks.undo_batch(batch, actor=self.principal.actor, reason=reason)).data)
 
 
 class GatesView(AdminView):
     """The gates that releases begin with. Releases in flight keep theirs."""
 
+    tag = "Releases"
+    inputs = {"POST": GateInput}
+    outputs = {"GET": listed(GateTemplateOutput), "POST": {201: GateTemplateOutput}}
     scopes = {"GET": (READ_FLAGS, WRITE_RELEASES), "POST": (WRITE_RELEASES,)}
 
     def get(self, request: Request) -> Response:
+        """List the gates that releases begin with."""
         rows = GateTemplateOutput(gatetemplates.templates(), many=True).data
         return Response({"results": rows, "next": None, "previous": None})
 
     def post(self, request: Request) -> Response:
-        body = self.body(GateInput)
+        """Add a gate."""
+        body = self.body()
         gate = gatetemplates.add_gate(
             body["channel"],
             body["title"],
@@ -290,14 +347,19 @@ class GatesView(AdminView):
 class GateView(AdminView):
     """One of them."""
 
+    tag = "Releases"
+    inputs = {"PATCH": GatePatch, "DELETE": ReasonInput}
+    outputs = {"PATCH": GateTemplateOutput, "DELETE": {204: None}}
     scopes = {"PATCH": (WRITE_RELEASES,), "DELETE": (WRITE_RELEASES,)}
     queries = {"DELETE": ReasonQuery}
 
     def patch(self, request: Request, gate: UUID) -> Response:
-        found = gatetemplates.edit_gate(gate, actor=self.principal.actor, **self.body(GatePatch))
+        """Edit a gate."""
+        found = gatetemplates.edit_gate(gate, actor=self.principal.actor, **self.body())
         return Response(GateTemplateOutput(found).data)
 
     def delete(self, request: Request, gate: UUID) -> Response:
-        reason = self.body(ReasonInput)["reason"] or self.query["reason"]
+        """Remove a gate."""
+        reason = self.body()["reason"] or self.query["reason"]
         gatetemplates.remove_gate(gate, actor=self.principal.actor, reason=reason)
         return Response(status=204)

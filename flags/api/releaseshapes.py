@@ -4,7 +4,6 @@ from typing import Any
 
 from rest_framework import serializers
 
-from flags.gates import GateState
 from flags.releasemodels import Promotion, Release
 from flags.standing import Standing
 
@@ -39,7 +38,10 @@ class BriefReleaseOutput(serializers.Serializer):
 
 
 class ReleaseOutput(serializers.Serializer):
-    """Where a release stands: its channel, since when and by whom, the gates ahead, and when it can go on."""
+    """Where a release stands: its channel, since when and by whom, the gates ahead, and when it can go on.
+
+    What is said from `gates` on is left out in the list of flags.
+    """
 
     channel = serializers.CharField(source="release.channel_id")
     since = serializers.DateTimeField(source="release.entered_at")
@@ -47,20 +49,13 @@ class ReleaseOutput(serializers.Serializer):
     forced = serializers.BooleanField(source="release.was_forced")
     started_at = serializers.DateTimeField(source="release.started_at")
     paused = serializers.BooleanField(source="is_held")
-    gates = serializers.SerializerMethodField()
+    gates = GateOutput(many=True, required=False)
     next = serializers.CharField(source="following.slug", allow_null=True, default=None)
-    can_promote = serializers.BooleanField()
-    ready_at = serializers.DateTimeField(allow_null=True)
-    when = serializers.CharField()
-    evaluations = serializers.IntegerField(source="seen.evaluations")
-    errors = serializers.IntegerField(source="seen.errors")
-
-    def get_gates(self, standing: Standing) -> list[GateOutput]:
-        return [_gate(state) for state in standing.gates]
-
-
-def _gate(state: GateState) -> Any:
-    return dict(GateOutput(state).data)
+    can_promote = serializers.BooleanField(required=False)
+    ready_at = serializers.DateTimeField(allow_null=True, required=False)
+    when = serializers.CharField(required=False)
+    evaluations = serializers.IntegerField(source="seen.evaluations", required=False)
+    errors = serializers.IntegerField(source="seen.errors", required=False)
 
 
 class PromotionOutput(serializers.Serializer):

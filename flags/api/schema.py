@@ -24,6 +24,8 @@ PATH_PARAMETERS = {
     "user": "A person's id.",
     "token": "A token's id.",
     "channel": "A release channel's slug.",
+    "gate": "A gate's id.",
+    "batch": "The id of a batch in history.",
     "domain": "accounting, ai or document_signing.",
 }
 HEADERS = {

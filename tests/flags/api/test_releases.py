@@ -104,6 +104,7 @@ def test_the_whole_process_of_the_seed(deploy, clock, default_tenant, globex, ac
     assert post(deploy, "promote").status_code == 200
     assert answers(default_tenant, globex, acme) == [True, True, True]
 
+    clock.shift(timedelta(seconds=1))
     finished = post(deploy, "release/finish", {"reason": "done"})
     assert (finished.status_code, finished.json()["release"]) == (200, None)
     assert set(finished.json()["channels"]) == {"internal", "pilot", "general"}

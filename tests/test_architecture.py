@@ -21,9 +21,9 @@ KINDS = {
     "data": "models releasemodels callmodels exceptions keyset",
     "ground": """triggers sqlanswers policies sharedcache guardedcache versions loading snapshots registry usage
         resolution setwise""",
-    "read": """features requests details overview roster impact companyfeatures companyimpact history sentences inspector
-        integrations gates evidence standing guards decorators permissions scanning testing isolation isolationprobes
-        auditruns""",
+    "read": """features requests details overview roster impact companyfeatures companyimpact history sentences
+        inspector integrations gates evidence standing guards decorators permissions scanning testing isolation
+        isolationprobes auditruns""",
     "write": """recording changes companies releases archiving reverting revisions rollbacks manyoverrides provisioning
         overridefiles orgsettings idempotency rehearsal sync demo loadscale gatekeeping gatetemplates
         outbox audits""",

@@ -181,6 +181,7 @@ def shown(flags: Iterable[Flag], *, brief: bool = False) -> list[dict[str, Any]]
     """Return flags as the API shows them, in their order. In `brief` their releases come without gates and evidence."""
     rows = overview.flag_rows(flags)
     keys = [row.flag.key for row in rows]
+    releases: dict[str, dict[str, Any] | None]
     if brief:
         releases = {release.flag_id: shown_in_brief(release) for release in standing.under_way(keys)}
     else:

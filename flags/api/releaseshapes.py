@@ -55,7 +55,7 @@ class ReleaseOutput(serializers.Serializer):
     ready_at = serializers.DateTimeField(allow_null=True, required=False)
     when = serializers.CharField(required=False)
     evaluations = serializers.IntegerField(source="seen.evaluations", required=False)
-    errors = serializers.IntegerField(source="seen.errors", required=False)
+    errors = serializers.IntegerField(source="seen.errors", required=False)  # type: ignore[assignment]
 
 
 class PromotionOutput(serializers.Serializer):

@@ -258,9 +258,12 @@ def cut_this_connection() -> None:
     in_thread(cut)()
 
 
-def test_a_super_admin_and_nobody_are_answered_from_the_last_rules(alice, acme):
-    features_for(alice)["trip_map"]
+def test_a_super_admin_and_nobody_are_answered_from_the_last_rules(alice, acme, globex):
+    ask(acme)
     with database_away():
-        assert features_for(alice).decide("trip_map").reason == Reason.SUPER_ADMIN
+        for company in (None, acme, globex):
+            assert features_for(alice, company).decide("driver_chat") == features.Decision(
+                "driver_chat", True, Reason.SUPER_ADMIN
+            )
         assert features_for(None).decide("trip_map").reason == Reason.NO_COMPANY
         assert Features(lambda: Asker(None, None, True)).stale is False  # Nothing was asked yet.

@@ -218,6 +218,16 @@ def test_the_breaker_opens_after_failures_in_a_row_only():
     assert breaker.is_open
 
 
+def test_failures_between_successes_do_not_open_it(guarded, server):
+    bad = guarded.make_and_validate_key("bad")
+    server.client.rpush(bad, "a list")
+    for _ in range(5):
+        assert guarded.get("bad") is None
+        assert guarded.get("bad") is None
+        guarded.set("good", 1)
+    assert guarded.get("good") == 1
+
+
 def test_all_threads_share_what_is_known_of_a_server(server):
     one, other = GuardedRedisCache(server.url, {}), GuardedRedisCache(server.url, {})
     elsewhere = GuardedRedisCache("redis://127.0.0.1:1/0", {})

@@ -1,7 +1,8 @@
 """Saving and deleting a rule brings this process up to date as soon as it is committed, and not before."""
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flags import features, snapshots
@@ -81,13 +82,14 @@ def test_requirements_that_are_added_through_the_flag_are_noticed(acme, monkeypa
 
 def test_a_transaction_with_many_changes_is_read_once_when_it_ends(acme, globex, monkeypatch):
     ask(acme), ask(globex)
-    with counted_loads(monkeypatch) as loads:
+    with counted_loads(monkeypatch) as loads, CaptureQueriesContext(connection) as queries:
         with transaction.atomic():
             for _ in range(20):
                 with transaction.atomic():
                     OverrideFactory(company=acme)
             assert loads == []
         assert sorted(loads, key=str) == sorted([(None, True), (acme.pk, False)], key=str)
+    assert sum("select n from flags_version" in query["sql"] for query in queries) <= 4
 
 
 def test_what_is_rolled_back_is_not_read(acme, monkeypatch):

@@ -40,7 +40,7 @@ def override_counts(keys: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Return, by key, how many overrides say on and how many off."""
     rows = Override.objects.filter(flag__in=list(keys)).order_by().values_list("flag_id", "enabled")
     counts: dict[str, tuple[int, int]] = {}
-    for key, enabled, number in rows.annotate(n=Count("pk")):
+    for key, enabled, number in rows.annotate(n=Count("*")):
         on, off = counts.get(key, (0, 0))
         counts[key] = (on + number, off) if enabled else (on, off + number)
     return counts
@@ -151,4 +151,4 @@ def find_company(text: str) -> Company | None:
 def companies_per_channel() -> dict[str, int]:
     """Return how many active companies each release channel has, by its slug."""
     rows = Company.objects.filter(is_active=True).order_by().values_list("channel")
-    return dict(rows.annotate(n=Count("pk")))
+    return dict(rows.annotate(n=Count("*")))

@@ -99,9 +99,11 @@ class ApiView(APIView):
         if refused is not None and not self.for_strangers:
             kind = Invalid if refused.status == 400 else NotAllowed
             raise kind(refused.detail, code=refused.code)
+        method = (request.method or "").lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            self.http_method_not_allowed(request)
         self.allow()
         _ = self.query  # A misspelt parameter must not do half of what was meant.
-        method = (request.method or "").lower()
         if self.is_dry_run:
             setattr(self, method, partial(self._rehearse, getattr(self, method)))
         elif method == "post" and self.rehearsable and "Idempotency-Key" in request.headers:

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as rest
 
 from flags.exceptions import ChangeRefused, FeatureDisabled
@@ -77,6 +78,7 @@ def answer_exception(request: HttpRequest, exc: BaseException) -> JsonResponse:
     return JsonResponse(problem, status=problem["status"], content_type=MEDIA_TYPE, headers=headers)
 
 
+@csrf_exempt
 def route_not_found(request: HttpRequest, *_args: Any, **_kwargs: Any) -> JsonResponse:
     """Answer any address under /api/ that is none."""
     return answer(request, 404, "ROUTE_NOT_FOUND", "The API has no such address. /api/docs/ lists all of them.")

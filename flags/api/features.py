@@ -195,7 +195,6 @@ class CheckView(EvaluationView):
         """Ask for several features."""
         keys = self.body()["keys"]
         features = self.features()
-        answers = check_features(keys, features)
-        if not self.sees_internal:
-            answers = {key: on and not features.is_internal(key) for key, on in answers.items()}
+        shown = [key for key in keys if key in features and (self.sees_internal or not features.is_internal(key))]
+        answers = {**dict.fromkeys(keys, False), **check_features(shown, features)}
         return self.answer(Response(answers, headers=FRESH), features)

@@ -127,7 +127,8 @@ class SingleView(OfrepView):
     def post(self, request: Request, key: str) -> HttpResponse:
         """Evaluate one flag."""
         features = self.features()
-        found = None if features.is_internal(key) and not self.sees_internal else details(key, features)
+        may_see = key in features and (self.sees_internal or not features.is_internal(key))
+        found = details(key, features) if may_see else None
         if found is None:
             raise Missing(f"There is no flag {key[:100]!r}.", code="FLAG_NOT_FOUND")
         response = HttpResponse(_json(asdict(found)), content_type="application/json", headers=HEADERS)

@@ -9,12 +9,14 @@ class ContextInput(serializers.Serializer):
     """For whom to answer. Anything else may be said, and is ignored."""
 
     targetingKey = serializers.CharField(
-        required=False, max_length=200, help_text="The person's id, or `company:<id>`."
+        required=False, allow_null=True, max_length=200, help_text="The person's id, or `company:<id>`."
     )
     companyId = serializers.CharField(
-        required=False, max_length=200, help_text="UUID or slug, for callers who may choose."
+        required=False, allow_null=True, max_length=200, help_text="UUID or slug, for callers who may choose."
     )
-    userId = serializers.CharField(required=False, max_length=200, help_text="The person, where targetingKey is not.")
+    userId = serializers.CharField(
+        required=False, allow_null=True, max_length=200, help_text="The person, where targetingKey is not."
+    )
 
 
 class EvaluationInput(serializers.Serializer):

@@ -19,14 +19,14 @@ from flags.api.rehearsals import RehearsalOutput
 
 WITH_BODY = ("POST", "PUT", "PATCH")
 PATH_PARAMETERS = {
-    "key": "A flag's key.",
-    "tenant": "A company's UUID or slug.",
-    "user": "A person's id.",
-    "token": "A token's id.",
-    "channel": "A release channel's slug.",
-    "gate": "A gate's id.",
-    "batch": "The id of a batch in history.",
-    "domain": "accounting, ai or document_signing.",
+    "key": ("A flag's key.", "api_access"),
+    "tenant": ("A company's UUID or slug.", "globex"),
+    "user": ("A person's id.", "0a8c7d2e-5b1f-4c3d-9e6a-7f8091a2b3c4"),
+    "token": ("A token's id.", "5d0f2c31-9a77-4a55-8d2c-1e0b3f4a5c6d"),
+    "channel": ("A release channel's slug.", "pilot"),
+    "gate": ("A gate's id.", "8e1f0b6c-2d3a-4f5b-8c7d-9a0b1c2d3e4f"),
+    "batch": ("The id of a batch in history.", "3c9d2e1f-7a6b-4c5d-9e8f-0a1b2c3d4e5f"),
+    "domain": ("accounting, ai or document_signing.", "accounting"),
 }
 HEADERS = {
     "If-Match": "The entity tag you have seen: 412 if it is another by now.",
@@ -137,7 +137,7 @@ class ApiSchema(AutoSchema):
             return None
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "path":
-                parameter["description"] = PATH_PARAMETERS.get(parameter["name"], "")
+                parameter["description"], parameter["example"] = PATH_PARAMETERS[parameter["name"]]
         operation.setdefault("parameters", []).extend(_header(name) for name in self._headers())
         for status, response in operation["responses"].items():
             said = "What was asked for." if self.method == "GET" else DONE[int(status)]

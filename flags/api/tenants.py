@@ -115,7 +115,7 @@ class FeatureOutput(serializers.Serializer):
     enabled = serializers.BooleanField(source="decision.enabled")
     reason = serializers.CharField(source="decision.reason")
 
-    @extend_schema_field(ChannelStateOutput)
+    @extend_schema_field(ChannelStateOutput(allow_null=True))
     def get_channel(self, row: FeatureRow) -> dict[str, Any] | None:
         state = row.channel
         if state.enabled is None:

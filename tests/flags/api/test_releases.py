@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -104,18 +105,11 @@ def test_the_whole_process_of_the_seed(deploy, clock, default_tenant, globex, ac
     assert post(deploy, "promote").status_code == 200
     assert answers(default_tenant, globex, acme) == [True, True, True]
 
-    clock.shift(timedelta(seconds=1))
     finished = post(deploy, "release/finish", {"reason": "done"})
     assert (finished.status_code, finished.json()["release"]) == (200, None)
     assert set(finished.json()["channels"]) == {"internal", "pilot", "general"}
-    verbs = Change.objects.filter(flag=KEY).order_by("at", "id").values_list("verb", flat=True)
-    assert [verb for verb in verbs if verb != "sign_off_gate"] == [
-        "create_flag",
-        "start_release",
-        "promote",
-        "promote",
-        "finish_release",
-    ]
+    verbs = Counter(Change.objects.filter(flag=KEY).values_list("verb", flat=True))
+    assert verbs == {"create_flag": 1, "start_release": 1, "promote": 2, "finish_release": 1, "sign_off_gate": 4}
 
 
 @pytest.fixture

@@ -140,6 +140,13 @@ def count(text: str) -> int:
     return number
 
 
+def percentage(text: str) -> int:
+    """Read a whole number from 0 to 100."""
+    if not text.isascii() or not text.isdecimal() or int(text) > 100:
+        raise ArgumentTypeError(f"{text!r} is no percentage; give a whole number from 0 to 100")
+    return int(text)
+
+
 def moment(text: str) -> datetime:
     """Read `2027-03-03`, its first instant, or `2027-03-03T14:00`; in UTC where no time zone is named."""
     try:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from flags import changes, companyfeatures, overview
+from flags import archiving, changes, companyfeatures, overview
 from flags.features import features_for
 from flags.management import door, flagreport
 from flags.management.flagreport import on_off
@@ -56,6 +56,8 @@ class Command(BaseCommand):
         reset.add_argument("company", help="The company's slug or UUID.")
         verb("kill", "Turn a flag off for everybody at once, keeping all its settings; needs --reason")
         verb("revive", "Take a kill back, with the state before it; needs --reason")
+        verb("archive", "Put a flag away: it answers its last default from then on")
+        verb("restore", "Bring an archived flag back, with everything that was stored")
         explain = verb(
             "explain", "Say what a company or a person gets, and by which of the twelve rules", changing=False
         )
@@ -130,6 +132,15 @@ class Command(BaseCommand):
         key = door.find_flag(options["key"]).key
         changes.revive(key, **self._witness(options))
         self._report_flag(_flag_row(key), f"{key} is not killed: its settings decide.")
+
+    def _archive(self, options: dict[str, Any]) -> None:
+        flag = archiving.archive(door.find_flag(options["key"]).key, **self._witness(options))
+        answer = on_off(flag.default_enabled)
+        self._report_flag(_flag_row(flag.key), f"{flag.key} is archived: it answers {answer} for everybody.")
+
+    def _restore(self, options: dict[str, Any]) -> None:
+        key = archiving.restore(door.find_flag(options["key"]).key, **self._witness(options)).key
+        self._report_flag(_flag_row(key), f"{key} is not archived: its settings decide.")
 
     def _override(self, options: dict[str, Any]) -> None:
         key, company = door.find_flag(options["key"]).key, door.find_company(options["company"])

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from flags import outbox
-from flags.management.door import REFUSED
+from flags.management import door
 
 
 class Command(BaseCommand):
@@ -19,7 +19,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done = outbox.send_waiting(again=options["again"])
+        with door.refusing():
+            done = outbox.send_waiting(again=options["again"])
         if done.sent:
             self.stdout.write(f"Sent {done.sent} message{'' if done.sent == 1 else 's'}.")
         elif not done.failed and not done.stuck:
@@ -29,4 +30,6 @@ class Command(BaseCommand):
                 f"{done.stuck} may or may not have arrived: whoever sent them did not finish. --again sends them again."
             )
         if done.failed:
-            raise CommandError(f"{done.failed} could not be sent; they wait for the next time.", returncode=REFUSED)
+            raise CommandError(
+                f"{done.failed} could not be sent; they wait for the next time.", returncode=door.REFUSED
+            )

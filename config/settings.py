@@ -141,9 +141,8 @@ elif "locmem" in CACHE["BACKEND"]:
 # Flags and releases
 
 FLAGS_FRESHNESS = env.str("FLAGS_FRESHNESS", default="exact")
-if FLAGS_FRESHNESS not in ("exact", "streamed"):
-    raise ImproperlyConfigured(f"FLAGS_FRESHNESS is {FLAGS_FRESHNESS!r}. Set it to 'exact' or to 'streamed'.")
-FLAGS_MAX_STALENESS_MS = env.int("FLAGS_MAX_STALENESS_MS", default=1000)
+if FLAGS_FRESHNESS != "exact":
+    raise ImproperlyConfigured(f"FLAGS_FRESHNESS is {FLAGS_FRESHNESS!r}. There is only 'exact' so far; leave it out.")
 # How often counts of use are written down, in seconds; 0 counts nothing. Tests count when they ask to.
 FLAGS_USAGE_SECONDS = env.int("FLAGS_USAGE_SECONDS", default=0 if TESTING else 5)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # Who may read /metrics from elsewhere.

@@ -16,8 +16,8 @@ def release_json(standing: Standing) -> dict[str, Any]:
         "key": standing.flag.key,
         "channel": release.channel_id,
         "since": release.entered_at,
-        "by": release.moved_by,
-        "forced": release.was_forced,
+        "by": release.moved_by,  # type: ignore[attr-defined]
+        "forced": release.was_forced,  # type: ignore[attr-defined]
         "started_at": release.started_at,
         "paused": standing.is_held,
         "gates": [gate_json(state) for state in standing.gates],
@@ -66,12 +66,12 @@ def status_line(standing: Standing) -> tuple[object, ...]:
 def release_facts(standing: Standing) -> list[tuple[str, object]]:
     """Return a release as names and values."""
     release, answer = standing.release, standing.answer
-    forced = ", past open gates" if release.was_forced else ""
+    forced = ", past open gates" if release.was_forced else ""  # type: ignore[attr-defined]
     pairs: list[tuple[str, object]] = [
         ("flag", standing.flag.key),
         ("channel", release.channel_id),
         ("answer", None if answer is None else f"{answer.percentage} %" if answer.enabled else "off"),
-        ("since", f"{moment(release.entered_at)}, by {release.moved_by}{forced}"),
+        ("since", f"{moment(release.entered_at)}, by {release.moved_by}{forced}"),  # type: ignore[attr-defined]
         ("evaluations", standing.seen.evaluations),
         ("errors", standing.seen.errors),
         ("next", standing.when),

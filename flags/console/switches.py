@@ -11,7 +11,16 @@ from flags import archiving, changes, overview
 from flags.console.flags import flag_context
 from flags.console.forms import ChangeForm, ChannelForm, DeleteForm, SwitchForm
 from flags.console.gate import through_gate
-from flags.console.responses import console_view, done, go_to, here, malformed, say_what_changed, way_back
+from flags.console.responses import (
+    console_view,
+    done,
+    drawer_target,
+    go_to,
+    here,
+    malformed,
+    say_what_changed,
+    way_back,
+)
 from flags.exceptions import Invalid
 from flags.impact import Proposed
 from flags.models import Flag
@@ -198,6 +207,7 @@ def _switch(
             "version": flag.version,
             "action": request.path,
             "drawer_id": f"drawer-{name}-{key}",
+            "target": drawer_target(request, f"drawer-{name}-{key}"),
             "return_focus": f"{name}-{key}",
             "close_url": back,
             **(shown or {}),

@@ -1,4 +1,4 @@
-"""Every change to flags and to who has them. All doors call these verbs; nothing else writes rules.
+"""Every change to flags and to who has them. All doors call these verbs here, whichever file they live in.
 
 Each verb takes its witness by keyword (`actor`), checks authority, locks, writes, and adds one line of history, in one
 transaction. What changes nothing is silent. All raise the refusals of flags.exceptions, and nothing is half written.
@@ -7,33 +7,38 @@ transaction. What changes nothing is silent. All raise the refusals of flags.exc
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from flags import gatekeeping
-from flags.exceptions import ChangeRefused, Invalid, Missing, NotAllowed
-from flags.models import KEY, KEY_PATTERN, ChannelDefault, Flag, Grant, OptIn, Override, Requirement, RetiredKey
+from flags.exceptions import ChangeRefused, Invalid, Missing
+from flags.grants import grant as grant  # One door for every verb, whichever file it lives in.
+from flags.grants import revoke as revoke
+from flags.models import KEY, KEY_PATTERN, ChannelDefault, Flag, Requirement, RetiredKey
+from flags.optins import remove_opt_in as remove_opt_in
+from flags.optins import set_opt_in as set_opt_in
+from flags.overrides import Outcome as Outcome
+from flags.overrides import Wish as Wish
+from flags.overrides import remove_override as remove_override
+from flags.overrides import set_override as set_override
+from flags.overrides import set_overrides as set_overrides
 from flags.recording import (
     Actor,
     actor_user,
     authorise,
     check_version,
-    clean_expiry,
     clean_reason,
     clean_text,
+    locked_flag,
     record,
     validate,
     writing,
 )
-from tenants.models import Company, Membership, Plan, ReleaseChannel, Role, User
+from tenants.models import Plan, ReleaseChannel
 
-WRITE_FLAGS = "flags:write"
-WRITE_TENANTS = "tenants:write"
-WRITE_OVERRIDES = (WRITE_FLAGS, WRITE_TENANTS)
+WRITE = "flags:write"
 EDITABLE = (
     "name",
     "description",
@@ -50,14 +55,6 @@ RESERVED_KEYS = ("new", "check")
 """What stands where a key does in /super-admin/feature-flags/new/ and /api/features/check."""
 
 
-def _flag(key: str) -> Flag:
-    """Return the flag, locked until the transaction ends."""
-    flag = Flag.objects.select_for_update(of=("self",)).filter(key=key).first()
-    if flag is None:
-        raise Missing(f"There is no flag {key!r}.", code="FLAG_NOT_FOUND")
-    return flag
-
-
 def _save(flag: Flag, *fields: str) -> None:
     flag.version += 1
     flag.save(update_fields=[*fields, "version", "updated_at"])
@@ -72,7 +69,7 @@ def create_flag(key: str, *, actor: Actor, reason: str = "", enabled: bool = Fal
     `fields` are those of `edit_flag`; `name` defaults to the key in words. Raises Invalid, or ChangeRefused for a key
     that is taken or was ever used.
     """
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason)
     if not isinstance(key, str) or not re.fullmatch(KEY_PATTERN, key):
         raise Invalid(f"{key!r} is no key. {KEY.message}", errors={"key": [str(KEY.message)]})
@@ -106,10 +103,10 @@ def edit_flag(key: str, *, actor: Actor, reason: str = "", version: int | None =
     """Change what a flag is: name, description, category, owner, metadata, is_internal, is_killswitch, needs_grant,
     is_self_service, minimum_plan (a slug or None), requires (keys). Raises Invalid for anything else.
     """
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("edit a flag"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         old_requires = sorted(flag.requires.values_list("key", flat=True))
         before = _state(flag, old_requires)
         check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours=fields)
@@ -202,10 +199,10 @@ def delete_flag(key: str, *, actor: Actor, reason: str = "", version: int | None
 
     Raises ChangeRefused, naming the dependents, if others require it.
     """
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("delete a flag"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         dependents = sorted(flag.requirements_of_others.values_list("flag_id", flat=True))
         if dependents:
             raise ChangeRefused(
@@ -229,10 +226,10 @@ def set_default(
     batch: uuid.UUID | None = None,
 ) -> Flag:
     """Turn a flag on or off for every company that has no answer of its own (rule 10)."""
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("set a default"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         before = {"default_enabled": flag.default_enabled, "default_source": flag.default_source}
         check_version(flag.version, version, thing=f"the flag {key!r}", current=flag.default_enabled, yours=enabled)
         if enabled and not flag.default_enabled:
@@ -247,10 +244,10 @@ def set_default(
 
 def inherit_default(key: str, *, actor: Actor, reason: str = "", version: int | None = None) -> Flag:
     """Let a flag's default be what the environment, or else the catalogue, says."""
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("inherit a default"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         if not flag.inherited_from:
             raise ChangeRefused(
                 f"Neither the environment nor the catalogue knows {key!r}, so there is nothing to inherit.",
@@ -283,12 +280,12 @@ def set_channel(
 
     Raises ChangeRefused where a release is under way whose gates stand before this channel.
     """
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason)
     if isinstance(percentage, bool) or not isinstance(percentage, int) or not 0 <= percentage <= 100:
         raise Invalid("A percentage is a whole number from 0 to 100.", errors={"percentage": ["0 to 100."]})
     with writing("set a channel's answer"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         if not ReleaseChannel.objects.filter(pk=channel).exists():
             raise Missing(f"There is no release channel {channel!r}.", code="CHANNEL_NOT_FOUND")
         row = ChannelDefault.objects.filter(flag=flag, channel=channel).first()
@@ -321,10 +318,10 @@ def set_channel(
 
 def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "", version: int | None = None) -> None:
     """Take a channel's answer away; its companies fall back to the default. Silent where there is none."""
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("remove a channel's answer"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         row = ChannelDefault.objects.filter(flag=flag, channel=channel).first()
         if row is not None:
             before = {"channel": channel, "enabled": row.enabled, "percentage": row.percentage}
@@ -336,10 +333,10 @@ def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "", ve
 
 def kill(key: str, *, actor: Actor, reason: str) -> Flag:
     """Turn a flag off for everybody, super admins too, keeping everything stored (rule 2). A reason is required."""
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason, always=True)
     with writing("kill a flag"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         if flag.killed_at is None:
             flag.killed_at, flag.killed_by, flag.kill_reason = timezone.now(), actor_user(actor), reason
             _save(flag, "killed_at", "killed_by", "kill_reason")
@@ -349,10 +346,10 @@ def kill(key: str, *, actor: Actor, reason: str) -> Flag:
 
 def revive(key: str, *, actor: Actor, reason: str) -> Flag:
     """Take the kill back: exactly the state before it returns. A reason is required."""
-    authorise(actor, WRITE_FLAGS)
+    authorise(actor, WRITE)
     reason = clean_reason(reason, always=True)
     with writing("revive a flag"):
-        flag = _flag(key)
+        flag = locked_flag(key)
         if flag.killed_at is not None:
             gatekeeping.revived(flag, flag.killed_at)
             flag.killed_at, flag.killed_by, flag.kill_reason = None, None, ""
@@ -364,266 +361,6 @@ def revive(key: str, *, actor: Actor, reason: str) -> Flag:
                 code="KILL_SWITCH_RESTS_ON_OFF",
             )
     return flag
-
-
-# Overrides
-
-
-def _override_state(override: Override | None) -> dict[str, Any]:
-    if override is None:
-        return {}
-    return {
-        "enabled": override.enabled,
-        "reason": override.reason,
-        "expires_at": override.expires_at,
-        "paused": override.paused,
-    }
-
-
-def set_override(
-    company: Company,
-    key: str,
-    enabled: bool,
-    *,
-    actor: Actor,
-    reason: str = "",
-    expires_at: datetime | None = None,
-    paused: bool = False,
-    version: int | None = None,
-    batch: uuid.UUID | None = None,
-) -> Override:
-    """Give a company its own answer (rule 6), until `expires_at` if given. Replaces the one it has.
-
-    `version` is that of the override one saw, 0 for none. Raises Conflict when it is another by now.
-    """
-    authorise(actor, WRITE_OVERRIDES, company)
-    reason = clean_reason(reason)
-    if not isinstance(enabled, bool):
-        raise Invalid("enabled is true or false.", errors={"enabled": ["Say true or false."]})
-    with writing("set an override"):
-        flag = _flag(key)
-        override = Override.objects.select_for_update().filter(company=company, flag=flag).first()
-        before = _override_state(override)
-        after = {"enabled": enabled, "reason": reason, "expires_at": expires_at, "paused": paused}
-        stored = 0 if override is None else override.version
-        check_version(stored, version, thing=f"the override for {company.name}", current=before, yours=after)
-        if before == after and override is not None:
-            return override
-        if override is None or override.expires_at != expires_at:
-            clean_expiry(expires_at)
-        if override is None:
-            override = Override(company=company, flag=flag, version=0)
-        override.enabled, override.reason, override.expires_at = enabled, reason, expires_at
-        override.paused, override.created_by = paused, actor_user(actor)
-        override.version += 1
-        override.save()
-        record(
-            "set_override",
-            actor=actor,
-            flag=flag,
-            company=company,
-            before=before,
-            after=after,
-            reason=reason,
-            batch=batch,
-            keep=("enabled",),
-        )
-    return override
-
-
-def remove_override(
-    company: Company,
-    key: str,
-    *,
-    actor: Actor,
-    reason: str = "",
-    version: int | None = None,
-    batch: uuid.UUID | None = None,
-) -> bool:
-    """Take a company's own answer away; it inherits again. Returns whether there was one."""
-    authorise(actor, WRITE_OVERRIDES, company)
-    reason = clean_reason(reason)
-    with writing("remove an override"):
-        flag = _flag(key)
-        override = Override.objects.select_for_update().filter(company=company, flag=flag).first()
-        if override is None:
-            return False
-        before = _override_state(override)
-        check_version(
-            override.version, version, thing=f"the override for {company.name}", current=before, yours="removed"
-        )
-        override.delete()
-        record(
-            "remove_override",
-            actor=actor,
-            flag=flag,
-            company=company,
-            before=before,
-            after={},
-            reason=reason,
-            batch=batch,
-        )
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """One row of a batch of overrides."""
-
-    company: Company
-    key: str
-    enabled: bool
-    reason: str = ""
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a batch did: its id in history, and how many rows it changed and left as they were."""
-
-    batch: uuid.UUID
-    changed: int
-    unchanged: int
-
-
-def set_overrides(wishes: Sequence[Wish], *, actor: Actor, reason: str = "") -> Outcome:
-    """Set many overrides in one transaction and one batch of history. All or nothing.
-
-    A row that is refused raises its refusal with `index` (from 0) in `extra`. `reason` serves rows without their own.
-    """
-    batch = uuid.uuid4()
-    changed = 0
-    with writing("set many overrides"):
-        for index, wish in enumerate(wishes):
-            try:
-                before = Override.objects.filter(company=wish.company, flag=wish.key).values_list("version").first()
-                override = set_override(
-                    wish.company,
-                    wish.key,
-                    wish.enabled,
-                    actor=actor,
-                    reason=wish.reason or reason,
-                    expires_at=wish.expires_at,
-                    batch=batch,
-                )
-                changed += before is None or before[0] != override.version
-            except ChangeRefused as refusal:
-                refusal.extra["index"] = index
-                refusal.detail = f"Row {index}: {refusal.detail}"
-                raise
-    return Outcome(batch, changed, len(wishes) - changed)
-
-
-# A company's own choice
-
-
-def set_opt_in(company: Company, key: str, enabled: bool, *, actor: Actor, reason: str = "") -> OptIn:
-    """Let a company choose a self-service flag itself (rule 8, seed 004): by one of its admins, or a super admin."""
-    _authorise_choice(actor, company)
-    reason = clean_text(reason, "reason", longest=500)
-    with writing("record a company's own choice"):
-        flag = _flag(key)
-        if not flag.is_self_service:
-            raise NotAllowed(f"{flag.name} is not yours to switch. Ask your provider.", code="NOT_SELF_SERVICE")
-        choice = OptIn.objects.filter(company=company, flag=flag).first()
-        before = {} if choice is None else {"enabled": choice.enabled}
-        after = {"enabled": enabled}
-        choice = choice or OptIn(company=company, flag=flag)
-        if before != after:
-            choice.enabled, choice.created_by = enabled, actor_user(actor)
-            choice.save()
-            record("set_opt_in", actor=actor, flag=flag, company=company, before=before, after=after, reason=reason)
-    return choice
-
-
-def remove_opt_in(company: Company, key: str, *, actor: Actor, reason: str = "") -> bool:
-    """Take a company's own choice back. Returns whether there was one."""
-    _authorise_choice(actor, company)
-    with writing("withdraw a company's own choice"):
-        flag = _flag(key)
-        choice = OptIn.objects.filter(company=company, flag=flag).first()
-        if choice is None:
-            return False
-        before = {"enabled": choice.enabled}
-        choice.delete()
-        record("remove_opt_in", actor=actor, flag=flag, company=company, before=before, after={}, reason=reason)
-    return True
-
-
-def _authorise_choice(actor: Actor, company: Company) -> None:
-    if isinstance(actor, User) and not actor.is_superuser:
-        is_admin = Membership.objects.filter(user=actor, company=company, role=Role.ADMIN, company__is_active=True)
-        if not (actor.is_active and is_admin.exists()):
-            raise NotAllowed("Only an admin of the company may choose this.")
-        return
-    authorise(actor, WRITE_TENANTS, company)
-
-
-# Grants
-
-
-def grant(
-    company: Company,
-    user: User,
-    key: str,
-    *,
-    enabled: bool = True,
-    actor: Actor,
-    reason: str = "",
-    expires_at: datetime | None = None,
-) -> Grant:
-    """Let one person use, or with `enabled=False` not use, what the company has (rules 11 and 12).
-
-    Raises Invalid for somebody who is not of the company: a grant never widens it.
-    """
-    authorise(actor, WRITE_TENANTS, company)
-    reason = clean_reason(reason)
-    with writing("grant a feature"):
-        flag = _flag(key)
-        if not Membership.objects.filter(company=company, user=user).exists():
-            raise Invalid(
-                f"{user} does not belong to {company.name}. Add them first.", errors={"user": ["Not of this company."]}
-            )
-        row = Grant.objects.filter(company=company, user=user, flag=flag).first()
-        before = {} if row is None else _grant_state(row)
-        after = {"user": user.email, "enabled": enabled, "reason": reason, "expires_at": expires_at}
-        if row is None or row.expires_at != expires_at:
-            clean_expiry(expires_at)
-        row = row or Grant(company=company, user=user, flag=flag)
-        if before != after:
-            row.enabled, row.reason, row.expires_at = enabled, reason, expires_at
-            row.created_by = actor_user(actor)
-            row.save()
-            record(
-                "grant",
-                actor=actor,
-                flag=flag,
-                company=company,
-                before=before,
-                after=after,
-                reason=reason,
-                keep=("user", "enabled"),
-            )
-    return row
-
-
-def revoke(company: Company, user: User, key: str, *, actor: Actor, reason: str = "") -> bool:
-    """Take a person's grant, or denial, away. Returns whether there was one."""
-    authorise(actor, WRITE_TENANTS, company)
-    reason = clean_reason(reason)
-    with writing("revoke a grant"):
-        flag = _flag(key)
-        row = Grant.objects.filter(company=company, user=user, flag=flag).first()
-        if row is None:
-            return False
-        before = _grant_state(row)
-        row.delete()
-        record("revoke", actor=actor, flag=flag, company=company, before=before, after={}, reason=reason)
-    return True
-
-
-def _grant_state(row: Grant) -> dict[str, Any]:
-    return {"user": row.user.email, "enabled": row.enabled, "reason": row.reason, "expires_at": row.expires_at}
 
 
 def reason_is_required() -> bool:

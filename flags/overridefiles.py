@@ -16,9 +16,9 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from flags.changes import WRITE_OVERRIDES, Outcome
 from flags.exceptions import ChangeRefused, Invalid
 from flags.models import Change, Flag, Override
+from flags.overrides import WRITE, Outcome
 from flags.recording import Actor, actor_user, authorise, clean_expiry, clean_reason, line, writing
 from tenants.models import Company
 
@@ -89,7 +89,7 @@ def load(text: str, *, actor: Actor, reason: str = "") -> Outcome:
     Overrides the file does not name stay. `reason` serves lines without their own. Raises Invalid with `lines`, the
     first hundred problems as {line, column, detail}.
     """
-    authorise(actor, WRITE_OVERRIDES)
+    authorise(actor, WRITE)
     with writing("import overrides"):
         rows, problems = _read(text, reason)
         existing = _existing({row.company.pk for row in rows})

@@ -24,7 +24,8 @@ KINDS = {
     "read": """features requests details overview roster impact companyfeatures companyimpact history sentences
         inspector integrations gates evidence standing guards decorators permissions scanning testing isolation
         isolationprobes auditruns""",
-    "write": """recording changes companies releases archiving reverting revisions rollbacks manyoverrides provisioning
+    "write": """recording changes overrides optins grants
+        companies releases archiving reverting revisions rollbacks manyoverrides provisioning
         overridefiles orgsettings idempotency rehearsal sync demo loadscale gatekeeping gatetemplates
         outbox audits""",
     "wiring": "apps checks signals middleware context_processors pytest_plugin",
@@ -42,7 +43,7 @@ BELOW = {
 # Read models of pages are for pages: a change must not rest on them.
 FOR_PAGES = {"overview", "roster", "companyfeatures", "companyimpact", "history", "sentences", "inspector"}
 # How changes are made is their own business; a door calls a verb.
-INSIDE_CHANGES = {"recording", "manyoverrides"}
+INSIDE_CHANGES = {"recording", "overrides", "optins", "grants", "manyoverrides"}
 
 DOORS = ("flags.console", "flags.company", "flags.api", "flags.management")
 EXCEPTIONS = {

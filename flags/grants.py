@@ -1,0 +1,75 @@
+"""Who of a company may use what it has (rules 11 and 12). `changes` is their door."""
+
+from datetime import datetime
+from typing import Any
+
+from flags.exceptions import Invalid
+from flags.models import Grant
+from flags.recording import Actor, actor_user, authorise, clean_expiry, clean_reason, locked_flag, record, writing
+from tenants.models import Company, Membership, User
+
+WRITE = "tenants:write"
+
+
+def grant(
+    company: Company,
+    user: User,
+    key: str,
+    *,
+    enabled: bool = True,
+    actor: Actor,
+    reason: str = "",
+    expires_at: datetime | None = None,
+) -> Grant:
+    """Let one person use, or with `enabled=False` not use, what the company has (rules 11 and 12).
+
+    Raises Invalid for somebody who is not of the company: a grant never widens it.
+    """
+    authorise(actor, WRITE, company)
+    reason = clean_reason(reason)
+    with writing("grant a feature"):
+        flag = locked_flag(key)
+        if not Membership.objects.filter(company=company, user=user).exists():
+            raise Invalid(
+                f"{user} does not belong to {company.name}. Add them first.", errors={"user": ["Not of this company."]}
+            )
+        row = Grant.objects.filter(company=company, user=user, flag=flag).first()
+        before = {} if row is None else _grant_state(row)
+        after = {"user": user.email, "enabled": enabled, "reason": reason, "expires_at": expires_at}
+        if row is None or row.expires_at != expires_at:
+            clean_expiry(expires_at)
+        row = row or Grant(company=company, user=user, flag=flag)
+        if before != after:
+            row.enabled, row.reason, row.expires_at = enabled, reason, expires_at
+            row.created_by = actor_user(actor)
+            row.save()
+            record(
+                "grant",
+                actor=actor,
+                flag=flag,
+                company=company,
+                before=before,
+                after=after,
+                reason=reason,
+                keep=("user", "enabled"),
+            )
+    return row
+
+
+def revoke(company: Company, user: User, key: str, *, actor: Actor, reason: str = "") -> bool:
+    """Take a person's grant, or denial, away. Returns whether there was one."""
+    authorise(actor, WRITE, company)
+    reason = clean_reason(reason)
+    with writing("revoke a grant"):
+        flag = locked_flag(key)
+        row = Grant.objects.filter(company=company, user=user, flag=flag).first()
+        if row is None:
+            return False
+        before = _grant_state(row)
+        row.delete()
+        record("revoke", actor=actor, flag=flag, company=company, before=before, after={}, reason=reason)
+    return True
+
+
+def _grant_state(row: Grant) -> dict[str, Any]:
+    return {"user": row.user.email, "enabled": row.enabled, "reason": row.reason, "expires_at": row.expires_at}

@@ -1,6 +1,7 @@
 """A company's features: what it has and why, and its own answers."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -10,27 +11,23 @@ from django.urls import reverse
 
 from flags import changes, companyfeatures, overview
 from flags.companyfeatures import FeatureRow
-from flags.companyimpact import impact_of_override
 from flags.console.companies import company_or_404, tabs
 from flags.console.companyforms import FEATURE_STATES, FeatureFilterForm, PauseForm
-from flags.console.forms import ChangeForm, OverrideForm
 from flags.console.gate import through_gate
+from flags.console.overridegate import drawer_of, override_of, through_override_gate, through_reset_gate
 from flags.console.paging import Page, address
 from flags.console.responses import (
-    both_values,
     console_view,
     done,
-    drawer_target,
     here,
     malformed,
     page_or_fragment,
-    status_of,
     way_back,
 )
 from flags.evaluation import OverrideFact
-from flags.exceptions import ChangeRefused, Missing
+from flags.exceptions import Missing
 from flags.impact import Proposed
-from flags.models import Flag, Override
+from flags.models import Flag
 from flags.requests import HttpRequest
 from tenants.models import Company
 
@@ -87,67 +84,16 @@ def company_features(request: HttpRequest, slug: str) -> HttpResponse:
 def company_override(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """Give the company its own answer, or change it. A new one starts as the opposite of what it inherits."""
     company, flag = company_or_404(slug), _flag_or_404(key)
-    refusal: ChangeRefused | None = None
-    if request.method == "POST":
-        form = OverrideForm(request.POST)
-        if form.is_valid():
-            said = form.cleaned_data
-            try:
-                changes.set_override(
-                    company,
-                    key,
-                    said["enabled"],
-                    actor=request.principal.user,
-                    reason=said["reason"],
-                    expires_at=said["expires_at"],
-                    paused=said["paused"],
-                    version=said["version"],
-                )
-            except ChangeRefused as refused:
-                refusal = refused
-            else:
-                return _changed(request, company, flag)
-        override = _override(company, flag)
-    else:
-        override = _override(company, flag)
-        form = OverrideForm(initial=_initial(company, flag, override))
-    context: dict[str, Any] = {
-        **_drawer(request, company, flag, override, "override"),
-        "if_on": impact_of_override(company, key, OverrideFact(True)),
-        "if_off": impact_of_override(company, key, OverrideFact(False)),
-        "form": form,
-        "needs_reason": changes.reason_is_required(),
-        "refusal": refusal,
-        "both": both_values(refusal),
-        "drawer": "console/_override_drawer.html",
-    }
-    status = status_of(refusal) if refusal is not None else 422 if form.errors else 200
-    form.take(refusal)
-    return page_or_fragment(request, "console/flag_gate.html", context["drawer"], context, status=status)
+    look = partial(_drawer, request, company, flag, "override")
+    return through_override_gate(request, company, flag, look=look, finish=partial(_changed, request, company, flag))
 
 
 @console_view("GET", "POST")
 def company_override_reset(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """Take the company's own answer away, so that it inherits again."""
     company, flag = company_or_404(slug), _flag_or_404(key)
-    form = ChangeForm(request.POST or request.GET)
-    if not form.is_valid():
-        return malformed(form)
-    said = form.cleaned_data
-    return through_gate(
-        request,
-        form,
-        proposed=Proposed(key, overrides={company.pk: None}),
-        act=lambda: changes.remove_override(
-            company, key, actor=request.principal.user, reason=said["reason"], version=said["version"]
-        ),
-        drawer="console/_override_reset_drawer.html",
-        # Its own button is gone afterwards, so focus returns to the one beside it.
-        look=lambda: (
-            _drawer(request, company, flag, _override(company, flag), "reset") | {"return_focus": f"override-{key}"}
-        ),
-        finish=lambda: _changed(request, company, flag),
-    )
+    look = partial(_drawer, request, company, flag, "reset")
+    return through_reset_gate(request, company, flag, look=look, finish=partial(_changed, request, company, flag))
 
 
 @console_view("GET", "POST")
@@ -158,7 +104,7 @@ def company_override_pause(request: HttpRequest, slug: str, key: str) -> HttpRes
     if not form.is_valid():
         return malformed(form)
     said = form.cleaned_data
-    seen = _override(company, flag)
+    seen = override_of(company, flag)
     if seen is not None:
         said["reason"] = (
             said["reason"] or seen.reason
@@ -166,7 +112,7 @@ def company_override_pause(request: HttpRequest, slug: str, key: str) -> HttpRes
     fact = None if seen is None else OverrideFact(seen.enabled, seen.expires_at, said["paused"])
 
     def act() -> None:
-        override = _override(company, flag)
+        override = override_of(company, flag)
         if override is None:
             raise Missing(f"{company.name} has no override of {flag.name}.", code="OVERRIDE_NOT_FOUND")
         changes.set_override(
@@ -186,8 +132,8 @@ def company_override_pause(request: HttpRequest, slug: str, key: str) -> HttpRes
         proposed=Proposed(key, overrides={company.pk: fact}),
         act=act,
         drawer="console/_override_pause_drawer.html",
-        look=lambda: {**_drawer(request, company, flag, _override(company, flag), "pause"), "pausing": said["paused"]},
-        finish=lambda: _changed(request, company, flag),
+        look=lambda: {**_drawer(request, company, flag, "pause"), "pausing": said["paused"]},
+        finish=lambda: _changed(request, company, flag, said["place"]),
     )
 
 
@@ -195,32 +141,16 @@ def _flag_or_404(key: str) -> Flag:
     return get_object_or_404(Flag.objects.live(), key=key)
 
 
-def _override(company: Company, flag: Flag) -> Override | None:
-    return Override.objects.filter(company=company, flag=flag).select_related("created_by").first()
-
-
-def _initial(company: Company, flag: Flag, override: Override | None) -> dict[str, Any]:
-    if override is None:
-        return {"enabled": not companyfeatures.inherited(company, flag.key).enabled}
-    return {name: getattr(override, name) for name in ("enabled", "reason", "expires_at", "paused")}
-
-
-def _drawer(request: HttpRequest, company: Company, flag: Flag, override: Override | None, name: str) -> dict[str, Any]:
+def _drawer(request: HttpRequest, company: Company, flag: Flag, name: str) -> dict[str, Any]:
     """Return what each of a feature's drawers shows, as of now. `name` tells its control from the row's others."""
-    drawer_id = f"drawer-{name}-{flag.key}"
-    return {
-        "company": company,
-        "flag": flag,
-        "override": override,
-        "version": 0 if override is None else override.version,
-        "inherited": companyfeatures.inherited(company, flag.key),
-        "action": request.path,
-        "drawer_id": drawer_id,
-        "target": drawer_target(request, drawer_id),
-        "return_focus": f"{name}-{flag.key} override-{flag.key}",  # A reset leaves no button to reset.
-        "close_url": _back(request, company, flag),
-        "next": _back(request, company, flag),
-    }
+    return drawer_of(
+        request,
+        company,
+        flag,
+        drawer_id=f"drawer-{name}-{flag.key}",
+        return_focus=f"{name}-{flag.key} override-{flag.key}",  # A reset leaves no button to reset.
+        back=_back(request, company, flag),
+    )
 
 
 def _back(request: HttpRequest, company: Company, flag: Flag) -> str:
@@ -228,7 +158,7 @@ def _back(request: HttpRequest, company: Company, flag: Flag) -> str:
     return way_back(request, request.POST.get("next") or request.GET.get("next", ""), home)
 
 
-def _changed(request: HttpRequest, company: Company, flag: Flag) -> HttpResponse:
+def _changed(request: HttpRequest, company: Company, flag: Flag, place: str) -> HttpResponse:
     """Answer after an override was changed: with the feature's row, or the way back to it."""
     [row] = companyfeatures.feature_rows(company, internal=True, flags=[flag])
     return done(

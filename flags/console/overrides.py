@@ -1,5 +1,6 @@
 """Overrides of a flag: who differs, giving a company its own answer, and taking it back."""
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -7,25 +8,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from flags import changes, companyfeatures, overview, roster
-from flags.companyimpact import impact_of_override
+from flags import overview, roster
 from flags.console.flags import OVERRIDES_SHOWN, flag_context
-from flags.console.forms import ChangeForm, OverrideForm, PickForm
-from flags.console.gate import through_gate
-from flags.console.responses import (
-    both_values,
-    console_view,
-    fragment,
-    malformed,
-    page_or_fragment,
-    status_of,
-    wants_fragment,
-    way_back,
-)
+from flags.console.forms import PickForm
+from flags.console.overridegate import drawer_of, override_of, through_override_gate, through_reset_gate
+from flags.console.responses import console_view, fragment, page_or_fragment, wants_fragment, way_back
 from flags.console.switches import flag_changed
-from flags.evaluation import OverrideFact
-from flags.exceptions import ChangeRefused
-from flags.impact import Proposed
 from flags.models import Flag, Override
 from flags.requests import HttpRequest
 from tenants.models import Company
@@ -72,52 +60,15 @@ def flag_override(request: HttpRequest, key: str, company: str) -> HttpResponse:
     flag = get_object_or_404(Flag, key=key)
     owner = get_object_or_404(Company, slug=company)
     back = _back(request, key)
-    refusal: ChangeRefused | None = None
-    if request.method == "POST":
-        form = OverrideForm(request.POST)
-        if form.is_valid():
-            said = form.cleaned_data
-            try:
-                changes.set_override(
-                    owner,
-                    key,
-                    said["enabled"],
-                    actor=request.principal.user,
-                    reason=said["reason"],
-                    expires_at=said["expires_at"],
-                    paused=said["paused"],
-                    version=said["version"],
-                )
-            except ChangeRefused as refused:
-                refusal = refused
-            else:
-                return _changed(request, flag, said["place"], back)
-    else:
-        form = OverrideForm(initial=_initial(flag, owner))
-    override = Override.objects.filter(flag=flag, company=owner).select_related("created_by").first()
-    context = {
-        "flag": flag,
-        "company": owner,
-        "override": override,
-        "inherited": companyfeatures.inherited(owner, key),
-        "if_on": impact_of_override(owner, key, OverrideFact(True)),
-        "if_off": impact_of_override(owner, key, OverrideFact(False)),
-        "form": form,
-        "version": 0 if override is None else override.version,
-        "place": form["place"].value() or request.GET.get("place", ""),
-        "next": back,
-        "needs_reason": changes.reason_is_required(),
-        "refusal": refusal,
-        "both": both_values(refusal),
-        "action": reverse("console:flag_override", args=[key, owner.slug]),
-        "drawer_id": f"drawer-override-{key}-{owner.slug}",
-        "return_focus": f"edit-{key}-{owner.slug}" if override else "override-company",
-        "close_url": back,
-        "drawer": "console/_override_drawer.html",
-    }
-    status = status_of(refusal) if refusal is not None else 422 if form.errors else 200
-    form.take(refusal)
-    return page_or_fragment(request, "console/flag_gate.html", "console/_override_drawer.html", context, status=status)
+
+    def look() -> dict[str, Any]:
+        opener = f"edit-{key}-{owner.slug}" if override_of(owner, flag) else "override-company"
+        shown = _drawer(request, flag, owner, opener, back)
+        # Finding the company by its name leads here as well, from another address.
+        return shown | {"action": reverse("console:flag_override", args=[key, owner.slug])}
+
+    finish = partial(_changed, request, flag, back=back)
+    return through_override_gate(request, owner, flag, look=look, finish=finish)
 
 
 @console_view("GET", "POST")
@@ -125,43 +76,16 @@ def flag_override_reset(request: HttpRequest, key: str, company: str) -> HttpRes
     """Take a company's own answer away, so that it inherits again."""
     flag = get_object_or_404(Flag, key=key)
     owner = get_object_or_404(Company, slug=company)
-    form = ChangeForm(request.POST or request.GET)
-    if not form.is_valid():
-        return malformed(form)
-    said, back = form.cleaned_data, _back(request, key)
-
-    def look() -> dict[str, Any]:
-        override = Override.objects.filter(flag=flag, company=owner).first()
-        return {
-            "flag": flag,
-            "company": owner,
-            "override": override,
-            "inherited": companyfeatures.inherited(owner, key),
-            "version": 0 if override is None else override.version,
-            "action": request.path,
-            "drawer_id": f"drawer-override-{key}-{owner.slug}",
-            "return_focus": f"reset-{key}-{owner.slug}",
-            "close_url": back,
-        }
-
-    return through_gate(
-        request,
-        form,
-        proposed=Proposed(key, overrides={owner.pk: None}),
-        act=lambda: changes.remove_override(
-            owner, key, actor=request.principal.user, reason=said["reason"], version=said["version"]
-        ),
-        drawer="console/_override_reset_drawer.html",
-        look=look,
-        finish=lambda: _changed(request, flag, said["place"], back),
-    )
+    back = _back(request, key)
+    # Its own button is gone afterwards, so focus returns to where a company is given its own answer.
+    look = partial(_drawer, request, flag, owner, f"reset-{key}-{owner.slug} override-company", back)
+    finish = partial(_changed, request, flag, back=back)
+    return through_reset_gate(request, owner, flag, look=look, finish=finish)
 
 
-def _initial(flag: Flag, company: Company) -> dict[str, Any]:
-    override = Override.objects.filter(flag=flag, company=company).first()
-    if override is None:
-        return {"enabled": not companyfeatures.inherited(company, flag.key).enabled}
-    return {name: getattr(override, name) for name in ("enabled", "reason", "expires_at", "paused")}
+def _drawer(request: HttpRequest, flag: Flag, company: Company, return_focus: str, back: str) -> dict[str, Any]:
+    drawer_id = f"drawer-override-{flag.key}-{company.slug}"
+    return drawer_of(request, company, flag, drawer_id=drawer_id, return_focus=return_focus, back=back)
 
 
 def _back(request: HttpRequest, key: str) -> str:
@@ -169,7 +93,7 @@ def _back(request: HttpRequest, key: str) -> str:
     return way_back(request, request.POST.get("next") or request.GET.get("next", ""), home)
 
 
-def _changed(request: HttpRequest, flag: Flag, place: str, back: str) -> HttpResponse:
+def _changed(request: HttpRequest, flag: Flag, place: str, *, back: str) -> HttpResponse:
     shown = {"differing": _first(flag)} if place == "row" else {}
     return flag_changed(request, flag.key, place, back, **shown)
 

@@ -137,6 +137,14 @@ def test_on_its_page_the_page_comes_back_and_in_the_row_the_row_with_the_list_op
     assert "Turned API Access off for Acme." in row["HX-Trigger"]
 
 
+def test_what_is_picked_on_the_page_swaps_the_page_alone(alices, acme):
+    page = " ".join(alices.get(FLAG).content.decode().split())
+    assert f'hx-get="{FLAG}override/" hx-target="#place-override-api_access"' in page
+    drawer = alices.get(FLAG + "override/", {"q": "acme", "place": "page"}, headers=HTMX).content.decode()
+    assert f'hx-post="{ACME}" hx-target="#drawer-override-api_access-acme"' in drawer
+    assert '<input type="hidden" name="place" value="page">' in drawer
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [

@@ -10,7 +10,7 @@ ARGS ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format types clean
+.PHONY: help demo test e2e bench lint format types clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -23,6 +23,9 @@ test: $(STAMPS)/dev ## Run the tests; DATABASE_URL and CACHE_URL choose the data
 
 e2e: $(STAMPS)/e2e ## Run the tests that drive a browser (needs chromium)
 	$(PY) -m pytest -m browser $(ARGS)
+
+bench: $(STAMPS)/dev ## Measure, and say which bars hold; ARGS=--quick for a rough look, ARGS=--help for the rest
+	$(PY) -m tests.benchmarks $(ARGS)
 
 lint: $(STAMPS)/dev ## Check the style of code and templates
 	$(PY) -m ruff check .

@@ -108,7 +108,7 @@ def edit_flag(key: str, *, actor: Actor, reason: str = "", version: int | None =
     with writing("edit a flag"):
         flag = locked_flag(key)
         old_requires = sorted(flag.requires.values_list("key", flat=True))
-        before = _state(flag, old_requires)
+        before, was_killed = _state(flag, old_requires), flag.is_killed
         check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours=fields)
         requires = fields.pop("requires", UNSET)
         _assign(flag, fields)
@@ -121,6 +121,8 @@ def edit_flag(key: str, *, actor: Actor, reason: str = "", version: int | None =
             return flag
         if new_requires != old_requires:
             _set_requirements(flag, new_requires)
+        if was_killed and not flag.is_killed:
+            gatekeeping.reentered(flag)
         _save(flag, *EDITABLE, "minimum_plan")
         record("edit_flag", actor=actor, flag=flag, before=before, after=after, reason=reason)
     return flag
@@ -298,7 +300,7 @@ def set_channel(
             return ChannelDefault.objects.get(flag=flag, channel=channel)
         row = row or ChannelDefault(flag=flag, channel_id=channel)
         if before != after:
-            if enabled and not before.get("enabled"):
+            if enabled and percentage and not (before.get("enabled") and before["percentage"]):
                 gatekeeping.reentered(flag, channel)
             row.enabled, row.percentage = enabled, percentage
             row.save()
@@ -324,6 +326,7 @@ def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "", ve
         flag = locked_flag(key)
         row = ChannelDefault.objects.filter(flag=flag, channel=channel).first()
         if row is not None:
+            gatekeeping.refuse_removal(flag, channel)
             before = {"channel": channel, "enabled": row.enabled, "percentage": row.percentage}
             check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours="removed")
             row.delete()

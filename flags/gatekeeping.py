@@ -46,10 +46,24 @@ def refuse_default(flag: Flag) -> None:
         )
 
 
-def reentered(flag: Flag, channel: str) -> None:
-    """Start the soak anew: the release's own channel was off, and is on again. Soak is continuous time on."""
+def refuse_removal(flag: Flag, channel: str) -> None:
+    """Refuse to take away the answer that holds a release back from a later channel: the default would speak there."""
     release = release_under_way(flag.key)
-    if release is not None and release.channel_id == channel:
+    if release is not None and is_promotion(flag, channel):
+        raise ChangeRefused(
+            f"A release of {flag.name} is under way, in {release.channel.name}, and this answer holds it back. "
+            "Promote it channel by channel, or roll it back.",
+            code="RELEASE_UNDER_WAY",
+        )
+
+
+def reentered(flag: Flag, channel: str | None = None) -> None:
+    """Start the soak anew: the release's channel (or with None, all of the flag) was off, and is on again.
+
+    Soak is continuous time on.
+    """
+    release = release_under_way(flag.key)
+    if release is not None and channel in (None, release.channel_id):
         release.entered_at = database_now()
         release.save(update_fields=["entered_at"])
 

@@ -130,13 +130,12 @@ def _signed_off(gate: Gate, evidence: Evidence) -> GateState:
 def _soaked(release: Release, gate: Gate, evidence: Evidence) -> GateState:
     if release.paused_at is not None:
         return GateState(gate, False, "the release is paused, and its soak with it")
-    if release.flag.killed_at is not None:
+    if release.flag.is_killed:
         return GateState(gate, False, "the flag is killed, and its release paused")
     answer = evidence.answers.get((release.flag_id, release.channel_id))
-    if answer is None or not answer.enabled:
-        return GateState(
-            gate, False, f"it is switched off in {release.channel.name}; the soak starts anew when it is on"
-        )
+    if answer is None or not (answer.enabled and answer.percentage):
+        off = "switched off" if answer is None or not answer.enabled else "on for nobody"
+        return GateState(gate, False, f"it is {off} in {release.channel.name}; the soak starts anew when it is on")
     ready = soak_ends_at(release)
     if evidence.at >= ready:
         return GateState(gate, True, f"soaked for {release.channel.soak_days} days", ready)

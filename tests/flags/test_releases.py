@@ -184,6 +184,24 @@ def test_soak_is_continuous_time_on(in_pilot, alice, clock):
     assert gates.soak_ends_at(gates.release_under_way(KEY)) == clock.now + 7 * DAY
 
 
+def test_time_on_for_nobody_is_no_soak(in_pilot, alice, clock):
+    changes.set_channel(KEY, "pilot", True, percentage=0, actor=alice)
+    clock.wait(days=8)
+    soak = gates.states(gates.release_under_way(KEY))[0]
+    assert (soak.holds, soak.words) == (False, "it is on for nobody in Pilot; the soak starts anew when it is on")
+    changes.set_channel(KEY, "pilot", True, percentage=10, actor=alice)
+    assert gates.soak_ends_at(gates.release_under_way(KEY)) == clock.now + 7 * DAY
+
+
+def test_a_kill_switch_that_rests_on_off_is_no_soak_either(in_pilot, alice, clock):
+    changes.edit_flag(KEY, is_killswitch=True, actor=alice)
+    clock.wait(days=8)
+    soak = gates.states(gates.release_under_way(KEY))[0]
+    assert (soak.holds, soak.words) == (False, "the flag is killed, and its release paused")
+    changes.edit_flag(KEY, is_killswitch=False, actor=alice)
+    assert gates.soak_ends_at(gates.release_under_way(KEY)) == clock.now + 7 * DAY
+
+
 def test_soak_stands_still_while_paused_and_while_killed(in_pilot, alice, clock):
     entered = in_pilot.entered_at
     releases.pause(KEY, actor=alice)

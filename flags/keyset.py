@@ -45,8 +45,8 @@ def stretch(
     at_end = start is None and not more if backwards else not more
     return Stretch(
         found,
-        "" if at_start or not found else _cursor(found[0], fields),
-        "" if at_end or not found else _cursor(found[-1], fields),
+        "" if at_start or not found else cursor(found[0], fields),
+        "" if at_end or not found else cursor(found[-1], fields),
     )
 
 
@@ -58,7 +58,8 @@ def _beyond(fields: tuple[str, str], start: list[str], side: str) -> Q:
     )
 
 
-def _cursor(row: Model, fields: tuple[str, str]) -> str:
+def cursor(row: Model, fields: tuple[str, str]) -> str:
+    """Return the cursor of a place in a list: just behind, or before, this row."""
     values = [reduce(getattr, field.split("__"), row) for field in fields]
     text = json.dumps([value.isoformat() if isinstance(value, datetime) else str(value) for value in values])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -284,3 +284,21 @@ class Version(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope}: {self.n}"
+
+
+class Tally(models.Model):
+    """A part of a count that pages show; the sum over `what` and `name` is the count. Kept by triggers, never by code.
+
+    `what` is overrides_on or overrides_off, of the flag that `name` is the key of; or companies, the active ones on the
+    release channel so named.
+    """
+
+    what = models.CharField(max_length=20)
+    name = models.CharField(max_length=63)
+    n = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(F("what"), F("name"), name="tallies_by_name")]
+
+    def __str__(self) -> str:
+        return f"{self.what} of {self.name}: {self.n}"

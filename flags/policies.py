@@ -84,6 +84,7 @@ UNPROTECTED: dict[str, str] = {
     "tenants_plan": "the plans are the same for everybody",
     "tenants_signinfailure": "digests and counts; read before anybody is known, granted to no role",
     "flags_gatetemplate": "what gates there are; granted to no company role",
+    "flags_tally": "how many of what there are; granted to no company role",
     "flags_retiredkey": "keys that are gone; granted to no company role",
     "flags_answeredcall": "answers kept for callers who repeat a call; granted to no company role",
 }

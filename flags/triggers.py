@@ -7,8 +7,10 @@ after a rollback or the restore of a backup. Everything here can be run again at
 migrate: SQLite drops the triggers of a table that a migration rebuilds.
 """
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from flags import tallies
 
 GLOBAL_SCOPE = "00000000-0000-0000-0000-000000000000"
 
@@ -296,27 +298,49 @@ def _sqlite_triggers() -> list[tuple[str, str, str]]:
     return triggers
 
 
+def _has_tallies(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether the table of counts is there: not yet while migrating forward, not any more on the way back."""
+    return tallies.TABLE in connection.introspection.table_names()
+
+
 def install(connection: BaseDatabaseWrapper) -> None:
     """Put every trigger in its place. Safe to run again."""
+    counts = _has_tallies(connection)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(POSTGRES_FUNCTIONS)
             for name, table, definition in _postgres_triggers():
                 cursor.execute(f"create or replace trigger {name} {definition.format(t=table)}")
+            if counts:
+                cursor.execute(tallies.POSTGRES_FUNCTIONS)
+                for name, _table, definition in tallies.postgres_triggers():
+                    cursor.execute(f"create or replace trigger {name} {definition}")
         else:
-            for name, _table, definition in _sqlite_triggers():
+            for name, _table, definition in _sqlite_triggers() + (tallies.sqlite_triggers() if counts else []):
                 cursor.execute(f"drop trigger if exists {name}")
                 cursor.execute(f"create trigger {name} {definition}")
 
 
 def uninstall(connection: BaseDatabaseWrapper) -> None:
     """Take every trigger away, before the tables go that they write to. Safe to run again."""
+    uninstall_tallies(connection)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             for function in POSTGRES_TRIGGER_FUNCTIONS:
                 cursor.execute(f"drop function if exists {function} cascade")
         else:
             for name, _table, _definition in _sqlite_triggers():
+                cursor.execute(f"drop trigger if exists {name}")
+
+
+def uninstall_tallies(connection: BaseDatabaseWrapper) -> None:
+    """Take the triggers away that count, before the table of counts goes. Safe to run again."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            for function in tallies.POSTGRES_FUNCTION_NAMES:
+                cursor.execute(f"drop function if exists {function} cascade")
+        else:
+            for name, _table, _definition in tallies.sqlite_triggers():
                 cursor.execute(f"drop trigger if exists {name}")
 
 
@@ -341,15 +365,18 @@ def remove_history_guard(connection: BaseDatabaseWrapper) -> None:
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
     """Return the name of each trigger that should be there and is not, as `table.trigger`."""
+    counts = _has_tallies(connection)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            wanted = {(table, name) for name, table, _ in _postgres_triggers()}
+            counting = tallies.postgres_triggers() if counts else []
+            wanted = {(table, name) for name, table, _ in _postgres_triggers() + counting}
             cursor.execute(
                 "select c.relname, t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid "
                 "where not t.tgisinternal and t.tgenabled <> 'D'"
             )
         else:
-            wanted = {(table, name) for name, table, _ in _sqlite_triggers()}
+            counting = tallies.sqlite_triggers() if counts else []
+            wanted = {(table, name) for name, table, _ in _sqlite_triggers() + counting}
             cursor.execute("select tbl_name, name from sqlite_master where type = 'trigger'")
         found = set(cursor.fetchall())
     return sorted(f"{table}.{name}" for table, name in wanted - found)
@@ -360,6 +387,9 @@ def after_migrate(using: str, **_kwargs) -> None:
     connection = connections[using]
     if "flags_version" in connection.introspection.table_names():
         were_missing = missing(connection)
-        install(connection)
-        if were_missing:
-            bump_everything(connection)
+        with transaction.atomic(using=using):
+            install(connection)
+            if were_missing:
+                bump_everything(connection)
+            if any(".flags_tally_" in name for name in were_missing):
+                tallies.recount(connection)

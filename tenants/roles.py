@@ -28,6 +28,7 @@ CONSOLE_MAY = {
     "flags_change": "select, insert",
     "flags_version": "select",
     "flags_retiredkey": "select",
+    "flags_tally": "select",
 }
 EVERYTHING = "select, insert, update, delete"
 # They read. What they may change, a company's own choices and settings, Headgate changes for them once it has checked.

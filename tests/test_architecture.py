@@ -19,7 +19,7 @@ OURS = ("flags", "tenants", "config")
 KINDS = {
     "pure": "evaluation catalogue answers demodata",
     "data": "models releasemodels callmodels exceptions keyset",
-    "ground": """triggers sqlanswers policies sharedcache guardedcache versions loading snapshots registry usage
+    "ground": """triggers tallies sqlanswers policies sharedcache guardedcache versions loading snapshots registry usage
         resolution setwise""",
     "read": """features requests details overview roster impact companyfeatures companyimpact history sentences
         inspector integrations gates evidence standing guards decorators permissions scanning testing isolation

@@ -295,7 +295,9 @@ def test_a_table_that_a_migration_rebuilds_gets_its_triggers_back_and_what_was_m
     with connection.schema_editor() as editor:
         editor._remake_table(Override)
     assert triggers.missing(connection) == [
-        f"flags_override.flags_bump_{event}_flags_override" for event in ("delete", "insert", "update")
+        f"flags_override.flags_{kind}_{event}_flags_override"
+        for kind in ("bump", "tally")
+        for event in ("delete", "insert", "update")
     ]
     assert bumped(lambda: Override.objects.update(enabled=False)) == set()
     assert bumped(lambda: triggers.after_migrate("default")) >= {NIL, override.company_id}

@@ -122,6 +122,7 @@ def test_each_role_has_exactly_what_it_may_do():
         "flags_change": {"select", "insert"},
         "flags_version": {"select"},
         "flags_retiredkey": {"select"},
+        "flags_tally": {"select"},
         "django_migrations": set(),
         "django_content_type": set(),
         "auth_permission": set(),

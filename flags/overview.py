@@ -16,12 +16,16 @@ from tenants.models import Company, ReleaseChannel, User
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """One stop of a flag's rail. `enabled` is None where the channel has no answer of its own."""
+    """One stop of a flag's rail. `enabled` is None where the channel has no answer of its own.
+
+    `soak_fraction` is how much of its soak there is over, from 0 to 1, while a release soaks in it.
+    """
 
     slug: str
     name: str
     enabled: bool | None
     percentage: int
+    soak_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,12 @@ def channel_state(channel: ReleaseChannel, answer: ChannelDefault | ChannelAnswe
     if answer is None:
         return ChannelState(channel.slug, channel.name, None, 100)
     return ChannelState(channel.slug, channel.name, answer.enabled, answer.percentage)
+
+
+def furthest(flag: Flag, rail: Iterable[ChannelState]) -> str | None:
+    """Return the last channel that a flag is on in, by its answer there or else by its default; None if in none."""
+    states = ((state.slug, flag.default_enabled if state.enabled is None else state.enabled) for state in rail)
+    return next((slug for slug, is_on in reversed(list(states)) if is_on), None)
 
 
 def flag_rows(flags: Iterable[Flag]) -> list[FlagRow]:

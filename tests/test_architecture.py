@@ -22,7 +22,7 @@ KINDS = {
     "ground": """triggers tallies sqlanswers policies sharedcache guardedcache versions loading snapshots registry usage
         resolution setwise""",
     "read": """features requests details overview roster impact companyfeatures companyimpact history sentences
-        inspector integrations gates evidence standing guards decorators permissions scanning testing isolation
+        inspector integrations gates evidence standing board guards decorators permissions scanning testing isolation
         isolationprobes auditruns""",
     "write": """recording changes overrides optins grants
         companies releases archiving reverting revisions rollbacks manyoverrides provisioning
@@ -41,7 +41,10 @@ BELOW = {
     "door": ("pure", "data", "read", "write"),
 }
 # Read models of pages are for pages: a change must not rest on them.
-FOR_PAGES = {"overview", "roster", "companyfeatures", "companyimpact", "history", "sentences", "inspector"}
+FOR_PAGES = {
+    *("overview", "roster", "companyfeatures", "companyimpact", "history", "sentences", "inspector"),
+    "board",
+}
 # How changes are made is their own business; a door calls a verb.
 INSIDE_CHANGES = {"recording", "overrides", "optins", "grants", "manyoverrides"}
 

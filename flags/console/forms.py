@@ -81,7 +81,7 @@ class ChangeForm(forms.Form):
     reason = forms.CharField(required=False)
     version = forms.IntegerField(required=False, min_value=0)
     ask = forms.BooleanField(required=False)
-    place = forms.ChoiceField(required=False, choices=[("row", "row"), ("page", "page")])
+    place = forms.ChoiceField(required=False, choices=[("row", "row"), ("page", "page"), ("board", "board")])
     next = forms.CharField(required=False)
 
     @property

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
-from uuid import UUID
 
 from django.http import QueryDict
 from rest_framework import serializers
@@ -16,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from flags.api.fields import Input
+from flags.api.naming import agree, find_company, foreign_company, named_company, stay_within
 from flags.api.once import once
 from flags.api.rehearsals import rehearsed
 from flags.api.throttling import CredentialThrottle
@@ -26,7 +26,6 @@ from tenants.models import ApiToken, Company
 from tenants.principal import Principal
 from tenants.workspaces import PARAMETER
 
-SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 READ_FLAGS = "flags:read"
 WRITE_FLAGS = "flags:write"
 WRITE_TENANTS = "tenants:write"
@@ -102,6 +101,7 @@ class ApiView(APIView):
         method = (request.method or "").lower()
         if method not in self.http_method_names or not hasattr(self, method):
             self.http_method_not_allowed(request)
+        stay_within(request._request, self.principal)
         self.allow()
         _ = self.query  # A misspelt parameter must not do half of what was meant.
         if self.is_dry_run:
@@ -134,6 +134,9 @@ class ApiView(APIView):
         if self.any_query:
             return {}
         kind = self.queries.get(self.request.method or "", NoQuery)
+        twice = [name for name, values in self.request.query_params.lists() if len(values) > 1]
+        if twice:
+            raise serializers.ValidationError({name: ["Say it once."] for name in sorted(twice)})
         given = self.request.query_params.dict()
         if PARAMETER not in kind().fields:
             given.pop(PARAMETER, None)  # Where the call takes place was settled before it reached us.
@@ -190,6 +193,13 @@ class AdminView(ApiView):
         token = self.principal.token
         return token is None or token.company_id is None
 
+    def company_in_body(self, field: str, name: str) -> Company:
+        """Return the company that a field of the body names. Raises as naming.named_company does, and where the call
+        names another one beside it."""
+        company = named_company(name, self.principal, field)
+        agree(self.request._request, company)
+        return company
+
     def flag(self, key: str) -> Flag:
         """Return a flag. Raises Missing, in the same words, for what is unknown and for what is hidden."""
         flags = Flag.objects.all() if self.sees_internal else Flag.objects.filter(is_internal=False)
@@ -211,66 +221,12 @@ class CompanyView(AdminView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        _ = self.company
+        agree(request._request, self.company)
 
 
 def no_flag(key: str) -> Missing:
     """Return the one answer to a key that is unknown or hidden."""
     return Missing(f"There is no flag {key[:100]!r}.", code="FLAG_NOT_FOUND")
-
-
-def no_company(name: str) -> Missing:
-    """Return the one answer to a company that is unknown or somebody else's."""
-    return Missing(f"There is no company {name[:100]!r}.", code="COMPANY_NOT_FOUND")
-
-
-def foreign_company() -> NotAllowed:
-    """Return the one answer to a token that names a company it is not bound to, there or not."""
-    return NotAllowed("This token is bound to a company and may name no other, nor all.", code="TOKEN_COMPANY_MISMATCH")
-
-
-def lookup(name: str) -> dict[str, Any] | None:
-    """Return how to look a company up by its UUID or slug, or None for what can be neither."""
-    try:
-        return {"pk": UUID(name)} if len(name) in (32, 36) else _by_slug(name)
-    except ValueError:
-        return _by_slug(name)
-
-
-def _by_slug(name: str) -> dict[str, Any] | None:
-    return {"slug": name} if len(name) <= 80 and SLUG.fullmatch(name) else None
-
-
-def is_company(company: Company, name: str) -> bool:
-    """Say whether this is how somebody would name the company."""
-    wanted = lookup(name)
-    return wanted is not None and all(getattr(company, field) == value for field, value in wanted.items())
-
-
-def find_company(name: str, principal: Principal) -> Company:
-    """Return the company so named, inactive ones too. Raises Missing, also for what a bound token may not see."""
-    token = principal.token
-    if token is not None and token.company_id is not None:
-        # A key whose company is inactive finds nothing: to others it is as if it were not there either.
-        if principal.company is None or not is_company(principal.company, name):
-            raise no_company(name)
-        return principal.company
-    wanted = lookup(name)
-    found = Company.objects.filter(**wanted).first() if wanted is not None else None
-    if found is None:
-        raise no_company(name)
-    return found
-
-
-def named_company(name: str, principal: Principal, field: str) -> Company:
-    """Return the company that a body names. A bound token may name only its own (403); unknown ones are Invalid."""
-    token = principal.token
-    if token is not None and token.company is not None and not is_company(token.company, name):
-        raise foreign_company()
-    try:
-        return find_company(name, principal)
-    except Missing as error:
-        raise Invalid(error.detail, code="COMPANY_NOT_FOUND", errors={field: ["No such company."]}) from error
 
 
 def created(data: Any, location: str) -> Response:

@@ -6,9 +6,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flags.api.base import READ_AUDIT, AdminView, lookup
+from flags.api.base import READ_AUDIT, AdminView
 from flags.api.fields import CursorQuery, MomentParameter
 from flags.api.members import moment
+from flags.api.naming import lookup
 from flags.api.paging import Keyset, listed
 from flags.models import Change
 

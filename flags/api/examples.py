@@ -99,6 +99,8 @@ REQUESTS: dict[str, Any] = {
     "put_grant": {"enabled": True, "reason": "premium seat"},
     "post_tokens": {"name": "Dispatch service", "scopes": ["evaluate"], "expires_at": "2027-01-01T00:00:00Z"},
     "patch_org_settings": {"time_zone": "Europe/Berlin", "accounting_enabled": True},
+    "put_active_workspace": {"id": "globex"},
+    "post_isolation_audit": {"mode": "data", "tenant_id": "globex"},
     "post_single": CONTEXT,
     "post_bulk": CONTEXT,
 }

@@ -10,8 +10,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flags.api.base import EVALUATE, ApiView, find_company, foreign_company, is_company, no_flag
+from flags.api.base import EVALUATE, ApiView, no_flag
 from flags.api.fields import Input, Text
+from flags.api.naming import find_company, foreign_company, is_company, named_beside
 from flags.api.preconditions import is_unchanged
 from flags.api.rendered import rendered
 from flags.evaluation import Step
@@ -19,10 +20,10 @@ from flags.exceptions import Invalid, NotAllowed
 from flags.features import Asker, Features, check_features
 from tenants.models import Company
 from tenants.principal import Principal
+from tenants.workspaces import HEADER
 
 FRESH = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, X-Workspace-Id"}
 MOST_KEYS = 200
-COMPANY_HEADER = "X-Workspace-Id"
 
 
 class ContextQuery(Input):
@@ -94,10 +95,9 @@ class EvaluationView(ApiView):
 
     def named(self) -> str | None:
         """Return how the call names its company, in the address or in the header. Raises Invalid where these differ."""
-        header = self.request.headers.get(COMPANY_HEADER, "").strip()
-        names = {name for name in (self.query.get("company"), self.query.get("workspace"), header) if name}
+        names = named_beside(self.request._request)
         if len(names) > 1:
-            detail = f"`company`, `workspace` and {COMPANY_HEADER} name different companies. Name one, once."
+            detail = f"`company`, `workspace` and {HEADER} name different companies. Name one, once."
             raise Invalid(detail, errors={"company": ["Named in two ways."]})
         return names.pop() if names else None
 

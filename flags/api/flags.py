@@ -10,14 +10,9 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from flags import changes, overview, revisions, standing
-from flags.api.base import (
-    READ_FLAGS,
-    SLUG,
-    WRITE_FLAGS,
-    AdminView,
-    named_company,
-)
+from flags.api.base import READ_FLAGS, WRITE_FLAGS, AdminView
 from flags.api.fields import Bool, Input, PageQuery, Reason, ReasonInput, ReasonQuery, Text, Whole
+from flags.api.naming import SLUG
 from flags.api.overrides import OverrideOutput
 from flags.api.overrides import shown as shown_override
 from flags.api.paging import by_number, listed
@@ -222,7 +217,7 @@ class FlagsView(AdminView):
         """Set any flag's default, or one company's answer; a new key makes a flag."""
         body = self.body()
         name = body["tenantId"]
-        company = named_company(name, self.principal, "tenantId") if name is not None else None
+        company = self.company_in_body("tenantId", name) if name is not None else None
         if not self.sees_internal:
             self.flag(body["key"])
         fields = FlagInput().describing(body)

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flags import auditruns
-from flags.api.base import READ_AUDIT, AdminView, named_company
+from flags.api.base import READ_AUDIT, AdminView
 from flags.api.fields import Input, Text
 from flags.audits import run_audit
 from flags.isolation import MODES
@@ -75,6 +75,6 @@ class AuditView(AdminView):
         """Audit that companies are kept apart."""
         body = self.body()
         name = body["tenant_id"]
-        company = None if name is None else named_company(name, self.principal, "tenant_id")
+        company = None if name is None else self.company_in_body("tenant_id", name)
         run = run_audit(body["mode"], actor=self.principal.actor, company=company)
         return Response(auditruns.as_json(run))

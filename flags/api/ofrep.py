@@ -15,8 +15,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from flags.api import errors
-from flags.api.base import READ_FLAGS, AnyAccept, find_company, foreign_company, is_company
+from flags.api.base import READ_FLAGS, AnyAccept
 from flags.api.features import EvaluationView, about
+from flags.api.naming import find_company, foreign_company, is_company
 from flags.api.ofrepshapes import EvaluationInput, EvaluationOutput, EvaluationsOutput
 from flags.api.parsing import StrictJsonParser
 from flags.api.preconditions import is_unchanged

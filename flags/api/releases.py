@@ -9,9 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flags import archiving, gatetemplates, releases, rollbacks, standing
-from flags.api.base import READ_FLAGS, WRITE_FLAGS, AdminView, created, find_company
+from flags.api.base import READ_FLAGS, WRITE_FLAGS, AdminView, created
 from flags.api.fields import Bool, Input, PageQuery, ReasonInput, ReasonQuery, Text, Whole
 from flags.api.flags import FlagOutput, one
+from flags.api.naming import find_company
 from flags.api.paging import by_number, listed
 from flags.api.preconditions import expected_version, lost_races
 from flags.api.releaseshapes import PromotionOutput, ReleaseOutput, shown_release

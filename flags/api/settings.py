@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from flags.api.base import ApiView
 from flags.api.features import FRESH
 from flags.api.fields import Bool, Input, Text
+from flags.api.naming import agree
 from flags.api.paging import listed
 from flags.exceptions import Missing, NotAllowed
 from flags.features import Features, require_feature
@@ -66,6 +67,7 @@ class OwnCompanyView(ApiView):
             raise NotAllowed("Only people have settings. Sign in as one of the company's.")
         if self.principal.company is None:
             raise NotAllowed("You belong to no company. Ask an admin of yours to add you.", code="NO_COMPANY")
+        agree(self.request._request, self.principal.company)
 
     @property
     def company(self) -> Company:

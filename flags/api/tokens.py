@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from flags import companies
-from flags.api.base import AdminView, created, named_company
+from flags.api.base import AdminView, created
 from flags.api.fields import Input, Moment, PageQuery, ReasonInput, ReasonQuery, Text
 from flags.api.paging import by_number, listed
 from flags.exceptions import Missing, NotAllowed
@@ -73,7 +73,7 @@ class TokensView(AdminView):
         """Make a token."""
         body = self.body()
         name = body.pop("company")
-        company = named_company(name, self.principal, "company") if name is not None else None
+        company = self.company_in_body("company", name) if name is not None else None
         body.setdefault("scopes", ["evaluate"])
         token, secret = companies.create_token(actor=self.principal.actor, company=company, **body)
         data = {**TokenOutput(token).data, "secret": secret}

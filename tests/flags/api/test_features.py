@@ -184,7 +184,7 @@ class TestWhoMaySpeakForWhom:
         assert key.get(f"/api/features/premium_map?company=acme&user={bob.pk}").json()["reason"] == "grant_missing"
 
     def test_two_names_must_be_one(self, acme, globex, as_token):
-        key = as_token("evaluate", company=acme)
+        key = as_token("evaluate")
 
         assert key.get("/api/features?company=acme", headers={"x-workspace-id": "acme"}).status_code == 200
         refusal = key.get("/api/features?company=acme", headers={"x-workspace-id": "globex"})

@@ -6,7 +6,7 @@ Reasons are OpenFeature's own, since released clients refuse others; ours stands
 from dataclasses import dataclass
 
 from flags.evaluation import Decision, Reason, Subject
-from flags.features import Features
+from flags.features import Features, forced
 
 FLAG_SET = "headgate"
 
@@ -49,8 +49,10 @@ def details(key: str, features: Features) -> Details | None:
 
 def in_words(decision: Decision, features: Features) -> Details:
     """Return a decision about an existing flag in OpenFeature's words."""
-    resolution = features.resolution
     metadata = {"reason": str(decision.reason), "flagSetId": FLAG_SET}
+    if decision.key in forced:  # A test has decided, and may have no database to ask.
+        return Details(decision.key, decision.enabled, _variant(decision), WORDS[decision.reason], metadata)
+    resolution = features.resolution
     flag = resolution.rules.flags.get(decision.key) if resolution.rules is not None else None
     if flag is not None:
         metadata["category"] = flag.category
@@ -61,7 +63,11 @@ def in_words(decision: Decision, features: Features) -> Details:
         reason = "DEFAULT" if _is_targeted(decision.key, features, resolution.subject) else "STATIC"
     else:
         reason = WORDS[decision.reason]
-    return Details(decision.key, decision.enabled, "on" if decision.enabled else "off", reason, metadata)
+    return Details(decision.key, decision.enabled, _variant(decision), reason, metadata)
+
+
+def _variant(decision: Decision) -> str:
+    return "on" if decision.enabled else "off"
 
 
 def _is_targeted(key: str, features: Features, subject: Subject) -> bool:

@@ -71,6 +71,11 @@ class Features(dict[str, bool]):
         return resolution
 
     @property
+    def asker(self) -> Asker:
+        """Who asks. Reads nothing for it."""
+        return self._ask()
+
+    @property
     def stale(self) -> bool:
         """Whether any answer given so far comes from a time before the database went away."""
         return self._resolution is not None and self._resolution.stale

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Model
 
-from flags import features, snapshots
+from flags import announcements, features, snapshots
 from flags.models import Flag, Override
 from flags.recording import Actor, actor_user, line
 from flags.setwise import as_parameter, chosen, new_id
@@ -68,6 +68,7 @@ def move_many(flag: Flag, companies: Collection[UUID], before: State, after: Sta
         _delete_for_each(flag, companies)
     snapshots.mark_changed(*companies)
     features.forget_here()
+    announcements.announce(flag.key)
     return moved
 
 

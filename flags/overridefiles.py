@@ -16,6 +16,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from flags import announcements
 from flags.exceptions import ChangeRefused, Invalid
 from flags.models import Change, Flag, Override
 from flags.overrides import WRITE, Outcome
@@ -274,6 +275,7 @@ def _write(rows: list[Row], existing: dict[tuple[uuid.UUID, str], Override], act
         fields = ["enabled", "reason", "expires_at", "created_by", "updated_at", "version"]
         Override.objects.bulk_update(old, fields)
         Change.objects.bulk_create(history)
+    announcements.announce(*{row.key for row in rows})
 
 
 def _state(override: Override) -> dict[str, Any]:

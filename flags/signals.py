@@ -1,4 +1,4 @@
-"""One job: when a rule is saved or deleted, look again here, and drop and warm what changed once it is committed.
+"""When a rule is saved or deleted: look again here, and once it is committed, drop and warm what changed and say so.
 
 Speed rests on these signals; truth does not. What they miss (`update`, raw SQL, other processes), the version rows
 catch.
@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from flags import features, snapshots
+from flags import announcements, features, snapshots
 from flags.models import ChannelDefault, Flag, Grant, OptIn, Override, Requirement
 from tenants.models import Company, Membership, Plan, ReleaseChannel
 
@@ -24,10 +24,18 @@ def _scope(instance: Model) -> UUID | None:
     return instance.company_id if isinstance(instance, OF_A_COMPANY) else None
 
 
+def _keys(instance: Model) -> set[str]:
+    """Return the flags whose answers hang on a row; empty where all may."""
+    key = instance.pk if isinstance(instance, Flag) else getattr(instance, "flag_id", None)
+    return {key} if key else set()
+
+
 def rule_changed(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
     """Receive post_save, post_delete and m2m_changed of whatever answers rest on."""
     snapshots.mark_changed(_scope(instance), using=using)
     features.forget_here()
+    if not isinstance(instance, Membership):  # Its grants go with it, and say so themselves.
+        announcements.announce(*_keys(instance), using=using)
 
 
 def connect() -> None:

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from flags import features, registry, snapshots
+from flags import announcements, features, registry, snapshots
 from flags.catalogue import Feature
 from flags.models import Change, ChannelDefault, Flag, Requirement, RetiredKey
 from flags.recording import line, writing
@@ -85,6 +85,7 @@ def sync_flags(using: str = DEFAULT_DB_ALIAS) -> SyncReport:
             # Bulk writes send no signals.
             features.forget_here()
             snapshots.mark_changed(None, using=using)
+            announcements.announce(using=using)
     return report
 
 

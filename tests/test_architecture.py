@@ -20,7 +20,7 @@ KINDS = {
     "pure": "evaluation catalogue answers demodata",
     "data": "models releasemodels callmodels exceptions keyset",
     "ground": """triggers tallies sqlanswers policies sharedcache guardedcache versions loading snapshots registry usage
-        resolution setwise""",
+        resolution setwise announcements""",
     "read": """features requests details overview roster impact companyfeatures companyimpact history sentences
         inspector integrations gates evidence standing board guards decorators permissions scanning testing isolation
         isolationprobes auditruns""",
@@ -28,7 +28,7 @@ KINDS = {
         companies releases archiving reverting revisions rollbacks manyoverrides provisioning
         overridefiles orgsettings idempotency rehearsal sync demo loadscale gatekeeping gatetemplates
         outbox audits""",
-    "wiring": "apps checks signals middleware context_processors pytest_plugin",
+    "wiring": "apps checks signals middleware context_processors pytest_plugin openfeature spans",
 }
 # A kind may import its own and these. Wiring may import everything but doors.
 BELOW = {

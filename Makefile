@@ -10,7 +10,7 @@ ARGS ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e bench lint format types clean
+.PHONY: help demo test e2e bench faults lint format types clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -26,6 +26,9 @@ e2e: $(STAMPS)/e2e ## Run the tests that drive a browser (needs chromium)
 
 bench: $(STAMPS)/dev ## Measure, and say which bars hold; ARGS=--quick for a rough look, ARGS=--help for the rest
 	$(PY) -m tests.benchmarks $(ARGS)
+
+faults: $(STAMPS)/dev ## Run the tests that break servers of their own (needs PostgreSQL and Redis installed)
+	$(PY) -m pytest -m faults $(ARGS)
 
 lint: $(STAMPS)/dev ## Check the style of code and templates
 	$(PY) -m ruff check .

@@ -11,6 +11,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import get_random_string
 
+from tenants import patience
+
 PROBE_KEY = "config.health.probe"
 
 
@@ -22,12 +24,14 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 when requests can be served: the database is reachable and carries the schema this code expects.
 
-    503 otherwise. A cache that fails is `degraded` and stays 200, since answers come without it, only slower.
+    503 otherwise. A cache that fails is `degraded` and stays 200, since answers come without it, only slower; so is a
+    database that takes no changes.
     """
-    database, migrations = _database_state()
-    ready = database == migrations == "ok"
+    with patience.at_most(patience.QUICK_SECONDS):
+        database, migrations = _database_state()
+    ready = database in ("ok", "read-only") and migrations == "ok"
     cache_state = _cache_state()
-    status = "unavailable" if not ready else "ok" if cache_state == "ok" else "degraded"
+    status = "unavailable" if not ready else "ok" if database == cache_state == "ok" else "degraded"
     checks = {"database": database, "migrations": migrations, "cache": cache_state}
     return JsonResponse(
         {"status": status, "checks": checks}, status=200 if ready else 503, headers={"Cache-Control": "no-store"}
@@ -61,10 +65,19 @@ def _newest_migrations() -> frozenset[tuple[str, str]]:
 def _database_state() -> tuple[str, str]:
     try:
         applied = MigrationRecorder(connection).applied_migrations()
+        state = "read-only" if _takes_no_changes() else "ok"
     except DatabaseError:
         connection.close()  # The next probe must not inherit a connection that is known to be broken.
         return "unreachable", "unknown"
-    return "ok", "ok" if _newest_migrations() <= applied.keys() else "missing"
+    return state, "ok" if _newest_migrations() <= applied.keys() else "missing"
+
+
+def _takes_no_changes() -> bool:
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("select current_setting('transaction_read_only')::bool")
+        return cursor.fetchone()[0]
 
 
 def _cache_state() -> str:

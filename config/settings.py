@@ -109,7 +109,9 @@ if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASE["TEST"] = {"NAME": f"test_headgate{TEST_DB_SUFFIX and '_' + TEST_DB_SUFFIX}"}
     # A server that went away is noticed within seconds, not when TCP gives up after a quarter of an hour.
-    DATABASE_OPTIONS.setdefault("connect_timeout", 3)
+    if DATABASE["ENGINE"] == "django.db.backends.postgresql":
+        DATABASE["ENGINE"] = "tenants.postgresql"
+    DATABASE_OPTIONS.setdefault("connect_timeout", 2)
     DATABASE_OPTIONS.setdefault("keepalives_idle", 30)
     DATABASE_OPTIONS.setdefault("keepalives_interval", 5)
     DATABASE_OPTIONS.setdefault("keepalives_count", 3)
@@ -119,7 +121,7 @@ else:
     # PgBouncer in transaction mode gives the next statement to another server, which does not know our cursor.
     DATABASE["DISABLE_SERVER_SIDE_CURSORS"] = env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False)
     if pool_size := env.int("DATABASE_POOL", default=0):
-        DATABASE_OPTIONS["pool"] = {"min_size": min(2, pool_size), "max_size": pool_size, "timeout": 5}
+        DATABASE_OPTIONS["pool"] = {"min_size": min(2, pool_size), "max_size": pool_size, "timeout": 2}
         DATABASE["CONN_MAX_AGE"] = 0  # The pool keeps connections; Django refuses to keep them as well.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

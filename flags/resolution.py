@@ -19,6 +19,7 @@ from django.utils import timezone
 from flags import snapshots
 from flags.answers import Answers, Rules
 from flags.evaluation import CompanyFacts, Subject
+from tenants import patience
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +98,11 @@ def _resolve_and_let_go(ask: Callable[[], Asker]) -> Resolution:
 def _resolve_exactly(ask: Callable[[], Asker], at: datetime) -> Resolution:
     asker = ask()
     known: Answers | Rules | None = None
-    if asker.company_id is not None and not asker.is_super_admin:
-        known = snapshots.resolve(asker.company_id, at)
-    return _resolution(known or snapshots.resolve_rules(at), asker, at)
+    with patience.at_most(patience.QUICK_SECONDS):
+        if asker.company_id is not None and not asker.is_super_admin:
+            known = snapshots.resolve(asker.company_id, at)
+        known = known or snapshots.resolve_rules(at)
+    return _resolution(known, asker, at)
 
 
 def _resolution(known: Answers | Rules, asker: Asker, at: datetime, *, stale: bool = False) -> Resolution:

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 COMPANIES_IN_PROCESS = 2000
 RULES_IN_PROCESS = 3
 COMPANIES_TO_WARM = 20
-SECONDS_TO_WAIT_FOR_ANOTHER = 5.0
+SECONDS_TO_WAIT_FOR_ANOTHER = 2.0
 
 Facts = tuple[int, CompanyFacts | None]
 

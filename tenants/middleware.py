@@ -10,8 +10,9 @@ from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 
-from tenants import credentials, guard, principal, provenance, recall, rls, tokens, workspaces
+from tenants import credentials, guard, patience, principal, provenance, recall, rls, tokens, workspaces
 from tenants.credentials import BadCredential
 from tenants.principal import ANONYMOUS, Principal
 from tenants.rls import Binding
@@ -24,6 +25,8 @@ UNTOUCHED = ("/healthz", "/readyz", "/metrics", "/static/")
 # Here people become somebody else. What is written (a failure counted, a chain of tokens ended) must outlive a refusal,
 # so no transaction spans the request.
 DOORSTEP = ("/login/", "/logout/", "/invitation/", "/api/auth/")
+# Addresses where nothing is written: what they answer stands, whatever becomes of the transaction behind it.
+ASKING = ("/ofrep/", "/api/features")
 DOORS = (("/api/", "api"), ("/ofrep/", "api"), ("/super-admin/", "console"))
 
 
@@ -37,7 +40,9 @@ class TenantMiddleware:
     undone when the view or the rendering raised, or the answer is a refusal. Strangers are bound to nothing; and while
     nothing is bound, touching a table with companies' rows raises tenants.guard.UnboundAccess.
 
-    While the database is away, programs known within the hour still are (`request.is_recalled`), so that checks go on.
+    While the database is away, programs known within the hour still are (`request.is_recalled`), so that checks go on;
+    and no statement keeps a request waiting for longer than tenants.patience allows. Where the answer to a request's
+    COMMIT got lost, `request.is_answer_lost` tells whoever answers instead.
 
     Stands after authentication, and before whatever asks for `request.principal` (tenants.E001).
     """
@@ -50,17 +55,21 @@ class TenantMiddleware:
         request.credential_error = None  # type: ignore[attr-defined]
         request.workspace_error = None  # type: ignore[attr-defined]
         request.is_recalled = False  # type: ignore[attr-defined]
+        request.is_answer_lost = False  # type: ignore[attr-defined]
+        request.since = timezone.now()  # type: ignore[attr-defined]
         if request.path_info.startswith(UNTOUCHED):
             return self.get_response(request)
         via = provenance.via.set(door_of(request.path_info))
         try:
-            with guard.serving():
+            with guard.serving(), patience.at_most(patience.SERVING_SECONDS):
                 response = self._serve(request)
         finally:
             provenance.via.reset(via)
-        if request.principal.token is not None and not request.is_recalled:  # type: ignore[attr-defined]
+        is_known = request.principal.token is not None and not request.is_recalled  # type: ignore[attr-defined]
+        if is_known and response.status_code < 500:
             # After the request: within it, the row would stay locked and all users of one token would queue.
-            tokens.note_use(request.principal.token)  # type: ignore[attr-defined]
+            with patience.at_most(patience.QUICK_SECONDS):
+                tokens.note_use(request.principal.token)  # type: ignore[attr-defined]
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
@@ -69,18 +78,27 @@ class TenantMiddleware:
 
     def _serve(self, request: HttpRequest) -> HttpResponseBase:
         credential = credentials.presented(request)
-        if credential is not None or SESSION_KEY in request.session:
-            who = None
-            try:
-                with rls.acting_as_system("find out who is asking"):
-                    request.principal = who = _resolve(request, credential)  # type: ignore[attr-defined]
-                    if not who.is_anonymous and not request.path_info.startswith(DOORSTEP):
-                        rls.become(who.binding())
-                        return self._answer(request, who)
-            except (OperationalError, InterfaceError):
-                # Where we know who asks, it is their work that broke.
-                if who is not None or not _recall(request, credential):
-                    raise
+        response = None
+        try:
+            with patience.at_most(patience.QUICK_SECONDS):
+                if credential is not None or SESSION_KEY in request.session:
+                    with rls.acting_as_system("find out who is asking"):
+                        request.principal = who = _resolve(request, credential)  # type: ignore[attr-defined]
+                        if not who.is_anonymous and not request.path_info.startswith(DOORSTEP):
+                            rls.become(who.binding())
+                            if not request.path_info.startswith(ASKING):
+                                patience.extend(patience.SERVING_SECONDS)
+                            response = self._answer(request, who)
+        except (OperationalError, InterfaceError):
+            if response is not None and _only_asked(request):
+                return response  # There was nothing to commit.
+            # Where there is a response, it is somebody's work that broke, and not finding out who they are. It may be
+            # in force all the same: only the answer to COMMIT is missing.
+            request.is_answer_lost = response is not None  # type: ignore[attr-defined]
+            if response is not None or not _recall(request, credential):
+                raise
+        if response is not None:
+            return response
         refusal = guard.DatabaseWasAway if request.is_recalled else guard.UnboundAccess  # type: ignore[attr-defined]
         with rls.acting_as_nobody(), guard.serving(refusal):
             response = self.get_response(request)
@@ -98,6 +116,10 @@ class TenantMiddleware:
             rls.abandon()
         _bind_stream(response, who.binding())
         return response
+
+
+def _only_asked(request: HttpRequest) -> bool:
+    return request.method in ("GET", "HEAD", "OPTIONS") or request.path_info.startswith(ASKING)
 
 
 def door_of(path: str) -> str:
@@ -135,7 +157,9 @@ def bound_chunks(binding: Binding, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _resolve(request: HttpRequest, credential: str | None) -> Principal:
     if credential is None:
-        return _in_workspace(request, principal.of_session(request))
+        who = _in_workspace(request, principal.of_session(request))
+        _keep_in_mind(request, _session_name(request), who)
+        return who
     who = ANONYMOUS
     try:
         who = principal.of_credential(credential)
@@ -144,17 +168,30 @@ def _resolve(request: HttpRequest, credential: str | None) -> Principal:
         request.credential_error = error  # type: ignore[attr-defined]
     request.user = principal.as_request_user(who)
     there = _in_workspace(request, who)
-    if not who.is_anonymous and not workspaces.is_named(request, who):
-        recall.remember(credential, there)
+    _keep_in_mind(request, credential, there)
     return there
+
+
+def _session_name(request: HttpRequest) -> str:
+    return f"session {request.session.session_key}"
+
+
+def _keep_in_mind(request: HttpRequest, name: str, who: Principal) -> None:
+    if who.is_anonymous:
+        recall.forget(name)
+    elif not workspaces.is_named(request, who):
+        recall.remember(name, who)
 
 
 def _recall(request: HttpRequest, credential: str | None) -> bool:
     """Go on, while the database is away, with whom we knew: unbound, since there is nothing to bind.
 
-    Not in a workspace that is named now: whether somebody may be there is for the database to say.
+    Not in a workspace that is named now: whether somebody may be there is for the database to say. People in a browser
+    only to ask: what they want changed needs the database at once.
     """
-    who = recall.recall(credential) if credential is not None else None
+    if credential is None and not _only_asked(request):
+        return False
+    who = recall.recall(_session_name(request) if credential is None else credential)
     if who is None or workspaces.is_named(request, who):
         return False
     logger.warning("caller recalled without database kind=%s", who.kind)

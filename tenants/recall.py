@@ -1,7 +1,7 @@
-"""Who was known a while ago, for when the database is away: programs that ask for features are not to be turned away.
+"""Who was known a while ago, for when the database is away: whoever asks for features is not to be turned away.
 
-Only bearer credentials, only what this process has itself found good, and only until the database is back. Nothing
-here widens what a credential may do: whatever needs the database still fails, and checks answer with the last state.
+Only what this process has itself found good, and only until the database is back. Nothing here widens what a
+credential may do: whatever needs the database still fails, and checks answer with the last state.
 """
 
 import threading
@@ -43,6 +43,8 @@ def recall(credential: str) -> Principal | None:
         return None
     if principal.token is not None:
         return principal if tokens.is_good(principal.token) else None
+    if principal.credential == "session":
+        return principal
     try:
         jwt.read(credential)
     except BadCredential:

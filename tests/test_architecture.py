@@ -27,7 +27,7 @@ KINDS = {
     "write": """recording changes overrides optins grants
         companies releases archiving reverting revisions rollbacks manyoverrides provisioning
         overridefiles orgsettings idempotency rehearsal sync demo loadscale gatekeeping gatetemplates
-        outbox audits""",
+        outbox audits lostanswers""",
     "wiring": "apps checks signals middleware context_processors pytest_plugin openfeature spans",
 }
 # A kind may import its own and these. Wiring may import everything but doors.

@@ -12,6 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as rest
 
 from flags.exceptions import ChangeRefused, FeatureDisabled
+from flags.lostanswers import was_saved
 from flags.recording import plain
 from tenants import provenance
 
@@ -20,6 +21,12 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:problem-type:headgate:"
 RETRY_SECONDS = 5
+READ_ONLY = "25006"  # read_only_sql_transaction: a standby, or a server that was told to keep still.
+UNAVAILABLE = {
+    False: "The database cannot be reached, is busy, or takes no changes. Nothing was written; try again.",
+    True: "The change was saved, and then the database was lost before it could say so. Do not repeat it.",
+    None: "The database was lost while it saved. Whether it did is not known: look in the history for this request_id.",
+}
 
 Errors = Mapping[str, list[str]]
 
@@ -108,12 +115,25 @@ def explain(request: HttpRequest, exc: BaseException) -> tuple[dict[str, Any], d
         return describe(request, 413, "CONTENT_TOO_LARGE", "The body is too large."), {}
     if isinstance(exc, SuspiciousOperation):
         return describe(request, 400, "INVALID", "The request cannot be read."), {}
-    if isinstance(exc, OperationalError | InterfaceError):
+    if is_unavailable(exc):
         logger.error("database unavailable path=%s", request.path, exc_info=exc)
-        detail = "The database cannot be reached, or is busy. Nothing was written; try again."
-        return describe(request, 503, "UNAVAILABLE", detail), {"Retry-After": str(RETRY_SECONDS)}
+        saved = is_saved(request)
+        problem = describe(request, 503, "UNAVAILABLE", UNAVAILABLE[saved], extra={"saved": saved})
+        return problem, {"Retry-After": str(RETRY_SECONDS)}
     logger.error("unhandled error path=%s", request.path, exc_info=exc)
     return describe(request, 500, "INTERNAL_ERROR", "Something broke. Quote the request id to your operator."), {}
+
+
+def is_unavailable(exc: BaseException) -> bool:
+    """Say whether the database is away, busy, or takes no changes: trying again later may help."""
+    return isinstance(exc, OperationalError | InterfaceError) or getattr(exc.__cause__, "sqlstate", "") == READ_ONLY
+
+
+def is_saved(request: HttpRequest) -> bool | None:
+    """Say whether what a request wanted is in force although the database failed it. None where nobody can tell."""
+    if not getattr(request, "is_answer_lost", False):
+        return False
+    return was_saved(provenance.request_id.get(), request.since)  # type: ignore[attr-defined]
 
 
 def _feature_disabled(request: HttpRequest, exc: FeatureDisabled) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def test_sqlite_writers_queue_at_begin_in_wal_mode():
 
 def test_postgresql_notices_a_dead_server_within_seconds():
     database = read("s.DATABASES['default']", DATABASE_URL="postgres://ana:pw@db.internal:6432/headgate")
-    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert database["ENGINE"] == "tenants.postgresql"
     assert (database["HOST"], str(database["PORT"]), database["NAME"]) == ("db.internal", "6432", "headgate")
     assert database["OPTIONS"]["connect_timeout"] <= 5
     assert database["OPTIONS"]["tcp_user_timeout"] <= 10_000

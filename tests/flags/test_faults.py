@@ -16,7 +16,7 @@ from flags.evaluation import Reason
 from flags.features import Asker, Features, evaluation_scope, features_for, is_enabled
 from flags.middleware import FeaturesMiddleware
 from flags.models import Flag
-from tenants import rls
+from tenants import patience, rls
 from tenants.principal import Principal
 from tests.factories import FlagFactory, OverrideFactory
 from tests.flags.asking import ask, in_thread
@@ -156,6 +156,7 @@ def database_away():
     finally:
         settings.update(before)
         connection.close()
+        patience.breaker.closed()
 
 
 def test_with_the_database_away_warm_answers_go_on_and_say_so(acme, globex, bob, alice):

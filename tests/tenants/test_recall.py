@@ -164,3 +164,28 @@ def test_no_credential_is_kept_in_memory(acme):
     token = ApiTokenFactory(company=acme)
     recall.remember(token.plain, Principal(company=acme, token=token))
     assert token.plain not in repr(list(recall._known))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_somebody_in_a_browser_keeps_their_answers_too(sign_in, bob, acme, fleet_chat):
+    browser = sign_in(bob, raise_request_exception=False)
+    assert browser.get("/api/features").json()["fleet_chat"] is True
+    with database_away():
+        response = browser.get("/api/features")
+        assert (response.status_code, response.json()["fleet_chat"]) == (200, True)
+        assert response["X-Flags-Stale"] == "true"
+        # What they want changed needs the database, and so does somebody it has never seen.
+        assert browser.post("/integrations/").status_code == 503
+        recall.clear()
+        assert browser.get("/api/features").status_code == 503
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_has_ended_is_not_remembered(sign_in, bob, acme, fleet_chat):
+    browser = sign_in(bob, raise_request_exception=False)
+    assert browser.get("/api/features").status_code == 200
+    bob.is_active = False
+    bob.save()
+    assert browser.get("/api/features").status_code == 401
+    with database_away():
+        assert browser.get("/api/features").status_code == 503

@@ -1,0 +1,203 @@
+"""The stage for faults: PostgreSQL, Redis and the application of the tests' own, with a bad network in between.
+
+All of it is started once. Each test breaks something, and finds everything whole and warm again at its beginning.
+"""
+
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import redisserver
+from tests.conftest import lacking
+from tests.faults.proxy import Proxy
+from tests.faults.servers import Answer, Application, PostgresServer, binary, eventually
+
+HERE = Path(__file__).parent
+FLAG = "driver_management"
+CSRF = "c" * 32
+
+CAST = """
+import json
+from django.test import Client
+from django.contrib.auth import get_user_model
+from flags import companies
+from tenants import rls, tokens
+from tenants.models import Company, Membership, User
+with rls.acting_as_system("set the stage"):
+    alice = User.objects.create_superuser("alice@example.com", "correct horse battery")
+    bob = User.objects.create_user("bob@example.com", "correct horse battery")
+    acme = Company.objects.create(slug="acme", name="Acme", channel_id="general", plan_id="pro")
+    Membership.objects.create(company=acme, user=bob, role="admin", is_home=True)
+    Company.objects.create(slug="globex", name="Globex", channel_id="general", plan_id="pro")
+    _, reader = tokens.mint(name="reader", kind="server", scopes=["evaluate"], company=acme)
+    _, writer = tokens.mint(name="writer", kind="server", scopes=[s for s in tokens.SCOPES])
+    found = {"reader": reader, "writer": writer}
+    for name, user in (("alice", alice), ("bob", bob)):
+        client = Client()
+        client.force_login(user)
+        found[name] = client.cookies["headgate_session"].value
+print(json.dumps(found))
+"""
+
+
+@dataclass
+class Stage:
+    """All there is to break, and ways to ask."""
+
+    postgres: PostgresServer
+    redis: redisserver.RedisServer
+    to_postgres: Proxy
+    to_redis: Proxy
+    app: Application
+    cast: dict[str, str] = field(default_factory=dict)
+    pids_at_start: list[int] = field(default_factory=list)
+
+    def check(self) -> Answer:
+        """Ask for Acme's features, as a program does."""
+        return self.app.get("/api/features", Authorization=f"Bearer {self.cast['reader']}")
+
+    def browse(self, who: str, path: str) -> Answer:
+        """Open a page, signed in."""
+        return self.app.get(path, Cookie=f"headgate_session={self.cast[who]}")
+
+    def write(self, enabled: bool, flag: str = FLAG, company: str = "acme", **headers: str) -> Answer:
+        """Give a company its own answer, as a program does."""
+        path = f"/api/admin/tenants/{company}/overrides/{flag}"
+        headers["Authorization"] = f"Bearer {self.cast['writer']}"
+        return self.app.call("PUT", path, {"enabled": enabled, "reason": "a test"}, **headers)
+
+    def press(self, path: str, **headers: str) -> Answer:
+        """Send a form of the console's, as a super admin, without any field."""
+        cookie = f"headgate_session={self.cast['alice']}; headgate_csrf={CSRF}"
+        return self.app.call("POST", path, Cookie=cookie, X_CSRFToken=CSRF, **headers)
+
+    def heal(self) -> None:
+        """Undo whatever a test did to any of them."""
+        if self.app.process is None or self.app.process.poll() is not None:
+            self.app.stop()
+            self.app.start()
+        for pid in self.app.pids():
+            os.kill(pid, signal.SIGCONT)
+        for proxy in (self.to_postgres, self.to_redis):
+            proxy.heal()
+        self.postgres.thaw()
+        if not self.postgres.answers():
+            self.postgres.kill()
+            self.postgres.start()
+        self.redis.thaw()
+        if self.redis.process.poll() is not None:
+            self.redis.start()
+
+    def is_whole(self) -> bool:
+        """Whether the application is ready, and every check fresh."""
+        if self.app.get("/readyz").status != 200:
+            return False
+        answers = [self.check() for _ in range(4)]
+        return all(answer.status == 200 and not answer.stale for answer in answers)
+
+    def warm(self) -> None:
+        """Let each worker answer everybody once, the others being stopped meanwhile."""
+        pids = self.app.pids()
+        for pid in pids:
+            others = [other for other in pids if other != pid]
+            for other in others:
+                os.kill(other, signal.SIGSTOP)
+            try:
+                for _ in range(2):
+                    for answer in (self.check(), self.browse("bob", "/api/features"), self.write(True)):
+                        assert answer.status in (200, 201), answer
+            finally:
+                for other in others:
+                    os.kill(other, signal.SIGCONT)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[tuple[PostgresServer, redisserver.RedisServer]]:
+    """A PostgreSQL and a Redis to be broken."""
+    for name, found in (("PostgreSQL", binary("initdb")), ("redis-server", redisserver.PROGRAM), ("pgrep", "pgrep")):
+        if not found or not shutil.which(found):
+            lacking(name)
+    with PostgresServer() as postgres, redisserver.RedisServer() as redis:
+        yield postgres, redis
+
+
+@pytest.fixture(scope="session")
+def whole_stage(servers) -> Iterator[Stage]:
+    """Everything, started once."""
+    postgres, redis = servers
+    with Proxy(postgres.port) as to_postgres, Proxy(redis.port) as to_redis:
+        app = Application(DATABASE_URL=postgres.url(to_postgres.port), CACHE_URL=f"redis://127.0.0.1:{to_redis.port}/0")
+        app.manage("migrate", "--verbosity", "0", DATABASE_URL=postgres.url())
+        cast = json.loads(app.manage("shell", "--no-imports", "-c", CAST).stdout.splitlines()[-1])
+        with app:
+            yield Stage(postgres, redis, to_postgres, to_redis, app, cast)
+
+
+@pytest.fixture
+def stage(whole_stage: Stage) -> Iterator[Stage]:
+    """Everything whole, and warm in every worker."""
+    whole_stage.heal()
+    eventually(whole_stage.is_whole, 20)
+    whole_stage.warm()
+    whole_stage.pids_at_start = whole_stage.app.pids()
+    yield whole_stage
+    whole_stage.heal()
+
+
+class Traffic:
+    """Programs that go on asking from other threads while something is broken. A context manager."""
+
+    def __init__(self, stage: Stage, threads: int = 3) -> None:
+        self.stage, self.threads = stage, threads
+        self.answers: list[Answer] = []
+        self._over = threading.Event()
+
+    def __enter__(self) -> "Traffic":
+        self._pool = ThreadPoolExecutor(self.threads)
+        self._running = [self._pool.submit(self._ask) for _ in range(self.threads)]
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        for running in self._running:
+            running.result(30)
+        self._pool.shutdown()
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            self.answers.append(self.stage.check())
+            self._over.wait(0.02)
+
+
+@pytest.fixture
+def traffic(stage: Stage):
+    """Return a function that makes traffic."""
+    return lambda **kwargs: Traffic(stage, **kwargs)
+
+
+def assert_all_answered(answers: list[Answer], within: float) -> None:
+    """Be sure that every check had its answer, the right one, in time."""
+    assert answers
+    wrong = [answer for answer in answers if answer.status != 200 or answer.json.get(FLAG) is not True]
+    assert wrong == []
+    slowest = max(answers, key=lambda answer: answer.seconds)
+    assert slowest.seconds < within, slowest
+
+
+def assert_refused(answer: Answer, within: float = 10.0) -> Any:
+    """Be sure that a change was refused as it should be; returns the problem."""
+    assert answer.status == 503, answer
+    assert answer.seconds < within, answer
+    assert answer.headers["Retry-After"]
+    assert answer.json["code"] == "UNAVAILABLE"
+    assert answer.json["saved"] is False
+    return answer.json

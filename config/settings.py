@@ -145,6 +145,7 @@ elif "locmem" in CACHE["BACKEND"]:
 FLAGS_FRESHNESS = env.str("FLAGS_FRESHNESS", default="exact")
 if FLAGS_FRESHNESS != "exact":
     raise ImproperlyConfigured(f"FLAGS_FRESHNESS is {FLAGS_FRESHNESS!r}. There is only 'exact' so far; leave it out.")
+FLAGS_STALE_DAYS = env.int("FLAGS_STALE_DAYS", default=30)
 # How often counts of use are written down, in seconds; 0 counts nothing. Tests count when they ask to.
 FLAGS_USAGE_SECONDS = env.int("FLAGS_USAGE_SECONDS", default=0 if TESTING else 5)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # Who may read /metrics from elsewhere.

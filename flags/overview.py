@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Case, Count, Q, QuerySet, Sum, Value, When
 
+from flags import staleness
 from flags.catalogue import CATEGORIES
 from flags.evaluation import ChannelAnswer
 from flags.keyset import Stretch, stretch
@@ -30,12 +31,13 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class FlagRow:
-    """One flag in a list: the flag, its rail, and how many companies are overridden on and off."""
+    """One flag in a list: the flag, its rail, how many companies are overridden on and off, and why it is stale."""
 
     flag: Flag
     channels: list[ChannelState]
     overrides_on: int
     overrides_off: int
+    stale: str = ""
 
     @property
     def overrides(self) -> int:
@@ -81,11 +83,11 @@ def furthest(flag: Flag, rail: Iterable[ChannelState]) -> str | None:
 
 
 def flag_rows(flags: Iterable[Flag]) -> list[FlagRow]:
-    """Return list rows for these flags, in their order. Three queries, whatever their number."""
+    """Return list rows for these flags, in their order. Four queries, whatever their number."""
     found = list(flags)
     keys = [flag.key for flag in found]
-    counts, states = override_counts(keys), rails(keys)
-    return [FlagRow(flag, states[flag.key], *counts.get(flag.key, (0, 0))) for flag in found]
+    counts, states, stale = override_counts(keys), rails(keys), staleness.reasons(found)
+    return [FlagRow(flag, states[flag.key], *counts.get(flag.key, (0, 0)), stale.get(flag.key, "")) for flag in found]
 
 
 def find_flags(
@@ -105,9 +107,14 @@ def find_flags(
     if state in STATES:
         flags = flags.filter(STATES[state])
     elif state == "overridden":
-        tallies = Tally.objects.filter(what__in=(OVERRIDES_ON, OVERRIDES_OFF)).values("name")
-        flags = flags.filter(pk__in=tallies.annotate(sum=Sum("n")).filter(sum__gt=0).values("name"))
+        flags = flags.filter(is_overridden())
     return flags
+
+
+def is_overridden() -> Q:
+    """Return the condition for flags for which some company has its own answer, without looking through all of them."""
+    tallies = Tally.objects.filter(what__in=(OVERRIDES_ON, OVERRIDES_OFF)).values("name")
+    return Q(pk__in=tallies.annotate(sum=Sum("n")).filter(sum__gt=0).values("name"))
 
 
 def category_counts(flags: QuerySet[Flag]) -> dict[str, int]:

@@ -8,17 +8,18 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from flags import changes, companies, companyfeatures, history, roster
+from flags import changes, companies, companyfeatures, finding, history, roster
 from flags.companyimpact import impact_of_move
-from flags.console.companyforms import ACTIVE, CompanyFilterForm, CompanyForm, DeactivateForm, NewCompanyForm
+from flags.console.companyforms import CompanyForm, DeactivateForm, NewCompanyForm
 from flags.console.forms import CursorForm
 from flags.console.history import CHANGES_PER_PAGE, entries
 from flags.console.paging import address
 from flags.console.responses import console_view, here, page_or_fragment, say_what_changed, status_of
+from flags.console.searching import search, text_of
 from flags.exceptions import ChangeRefused, Conflict, Invalid
 from flags.keyset import stretch
 from flags.requests import HttpRequest
-from tenants.models import Company, Membership, Plan, ReleaseChannel
+from tenants.models import Company, Membership
 
 COMPANIES_PER_PAGE = 50
 COUNTED_UP_TO = 1000
@@ -47,17 +48,13 @@ def tabs(company: Company, current: str) -> list[dict[str, Any]]:
 @console_view("GET")
 def company_list(request: HttpRequest) -> HttpResponse:
     """Every company by name, with search and filters that live in the address."""
-    filters = CompanyFilterForm(request.GET).filters()
-    cursors = {name: filters.pop(name) for name in ("after", "before") if name in filters}
-    found = roster.find_companies(**filters)
-    page = stretch(found, ("name", "id"), COMPANIES_PER_PAGE, **cursors)
+    cursors = CursorForm(request.GET).filters()
+    found = finding.find_companies(text_of(request, "companies"), request.principal.user)
+    page = stretch(found.rows, ("name", "id"), COMPANIES_PER_PAGE, **cursors)
     is_all = not (page.previous or page.next)
-    total = len(page.rows) if is_all else roster.count_up_to(found, COUNTED_UP_TO)
+    total = len(page.rows) if is_all else roster.count_up_to(found.rows, COUNTED_UP_TO)
     context = {
-        "filters": filters,
-        "channels": ReleaseChannel.objects.all(),
-        "plans": Plan.objects.all(),
-        "active": ACTIVE,
+        "search": search("companies", found, request.principal.user),
         "rows": roster.company_rows(page.rows),
         "total": total,
         "more": total == COUNTED_UP_TO,

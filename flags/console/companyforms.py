@@ -10,7 +10,6 @@ from flags.models import Flag
 from tenants.models import SLUG, ApiToken, Company, Plan, ReleaseChannel, Role
 from tenants.tokens import SCOPES
 
-ACTIVE = (("", "Active or not"), ("yes", "Active"), ("no", "Inactive"))
 FEATURE_STATES = (
     ("", "All"),
     ("on", "On"),
@@ -30,15 +29,6 @@ SCOPE_WORDS = {
     "tenants:write": "Change companies, people, grants and overrides",
     "audit:read": "Read history and audits",
 }
-
-
-class CompanyFilterForm(CursorForm):
-    """Which companies a list shows."""
-
-    q = forms.CharField(required=False, max_length=120)
-    channel = forms.CharField(required=False, max_length=40)
-    plan = forms.CharField(required=False, max_length=40)
-    active = forms.ChoiceField(required=False, choices=ACTIVE)
 
 
 class FeatureFilterForm(FilterForm):

@@ -8,11 +8,12 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from flags import changes, history, overview
-from flags.console.forms import STATES, FlagFilterForm, FlagForm, NewFlagForm, PickForm
+from flags import changes, finding, history, overview
+from flags.console.forms import FlagForm, NewFlagForm, PickForm
 from flags.console.history import entries
 from flags.console.paging import Page
 from flags.console.responses import console_view, here, page_or_fragment, say_what_changed, status_of
+from flags.console.searching import search, text_of
 from flags.exceptions import ChangeRefused, Conflict
 from flags.impact import Impact, Proposed, impact
 from flags.models import Flag
@@ -37,20 +38,16 @@ class Group:
 @console_view("GET")
 def flag_list(request: HttpRequest) -> HttpResponse:
     """Every flag by category, with search and filters that live in the address."""
-    filters = FlagFilterForm(request.GET).filters()
-    viewer = request.principal.user
-    found = overview.find_flags(**filters, viewer=viewer)
-    counts = overview.category_counts(found)
+    found = finding.find_flags(text_of(request, "flags"), request.principal.user)
+    counts = overview.category_counts(found.rows)
     page = Page.of(request, sum(counts.values()), FLAGS_PER_PAGE)
-    rows = overview.flag_rows(overview.by_category(found)[page.first : page.last])
+    rows = overview.flag_rows(overview.by_category(found.rows)[page.first : page.last])
     groups = [
         Group(category, counts.get(category, 0), list(members))
         for category, members in groupby(rows, key=lambda row: row.flag.category)
     ]
     context = {
-        "filters": filters,
-        "states": STATES,
-        "categories": overview.category_counts(overview.find_flags(viewer=viewer)) if filters else counts,
+        "search": search("flags", found, request.principal.user),
         "groups": groups,
         "page": page,
         "here": here(request),

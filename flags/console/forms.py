@@ -12,17 +12,6 @@ from flags.models import KEY, Flag
 from flags.sentences import PHRASES
 from tenants.models import Plan
 
-STATES = (
-    ("", "Any state"),
-    ("on", "On by default"),
-    ("off", "Off by default"),
-    ("killed", "Killed"),
-    ("overridden", "Overridden"),
-    ("internal", "Internal"),
-    ("grant", "Needs a grant"),
-    ("self_service", "Self-service"),
-    ("archived", "Archived"),
-)
 MINUTE = "%Y-%m-%dT%H:%M"
 
 
@@ -33,14 +22,6 @@ class FilterForm(forms.Form):
         """Return what was understood, by name."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
-
-
-class FlagFilterForm(FilterForm):
-    """Which flags a list shows."""
-
-    q = forms.CharField(required=False, max_length=100)
-    category = forms.CharField(required=False, max_length=40)
-    state = forms.ChoiceField(required=False, choices=STATES)
 
 
 class CursorForm(FilterForm):

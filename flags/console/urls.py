@@ -14,6 +14,8 @@ from flags.console import (
     people,
     releasedrawers,
     releases,
+    savedviews,
+    searching,
     style,
     switches,
     tokens,
@@ -22,6 +24,12 @@ from flags.console import (
 
 app_name = "console"
 urlpatterns = [
+    # Searching
+    path("completion/", searching.completion, name="completion"),
+    path("views/", savedviews.view_save, name="view_save"),
+    path("views/<uuid:pk>/rename/", savedviews.view_rename, name="view_rename"),
+    path("views/<uuid:pk>/delete/", savedviews.view_delete, name="view_delete"),
+    path("density/", savedviews.density, name="density"),
     # Flags
     path("feature-flags/", flags.flag_list, name="flag_list"),
     path("feature-flags/new/", flags.flag_new, name="flag_new"),

@@ -159,60 +159,16 @@
     } else if (event.target.matches?.("dialog[data-light-dismiss]")) event.target.close();
   });
 
-  // Keys: / searches, Ctrl/Cmd-K opens the palette, ? lists the keys, Escape closes what is open.
-
-  const isTyping = (element) => element?.matches?.("input, textarea, select, [contenteditable]");
+  // Escape closes what is open. All other keys are in keys.js, and lists to choose from in combobox.js.
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") {
-      const menu = document.querySelector("details.menu[open]");
-      const drawer = event.target.closest?.(".drawer");
-      if (menu) {
-        menu.open = false;
-        menu.querySelector("summary").focus();
-      } else if (drawer && !event.target.closest("dialog")) closeDrawer(drawer);
-      return;
-    }
-    if ((event.metaKey || event.ctrlKey) && !event.altKey && event.key.toLowerCase() === "k") {
-      const palette = byId("palette");
-      if (!palette || palette.open) return;
-      event.preventDefault();
-      return openDialog(palette, document.activeElement);
-    }
-    if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
-    if (event.key === "/") {
-      const search = document.querySelector("[data-search]");
-      if (!search) return;
-      event.preventDefault();
-      search.focus();
-      search.select();
-    } else if (event.key === "?" && byId("keys")) openDialog(byId("keys"), document.activeElement);
-  });
-
-  // The palette is an ARIA combobox: focus stays in the input, the arrows move a selection in the list.
-
-  const options = () => [...document.querySelectorAll("#palette [role='option']")];
-
-  const select = (option) => {
-    for (const other of options()) other.setAttribute("aria-selected", String(other === option));
-    const input = byId("palette-input");
-    if (option) input.setAttribute("aria-activedescendant", option.id);
-    else input.removeAttribute("aria-activedescendant");
-    option?.scrollIntoView({ block: "nearest" });
-  };
-
-  document.addEventListener("keydown", (event) => {
-    if (event.target.id !== "palette-input") return;
-    const all = options();
-    const at = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step && all.length) {
-      event.preventDefault();
-      select(all[(at + step + all.length) % all.length]);
-    } else if (event.key === "Enter" && all.length) {
-      event.preventDefault();
-      all[Math.max(at, 0)].click();
-    }
+    if (event.key !== "Escape") return;
+    const menu = document.querySelector("details.menu[open]");
+    const drawer = event.target.closest?.(".drawer");
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    } else if (drawer && !event.target.closest("dialog")) closeDrawer(drawer);
   });
 
   // htmx.
@@ -255,7 +211,6 @@
       returnTo = null;
       arrived.focus();
     } else focusReturned();
-    if (where.closest?.("#palette")) select(options()[0]);
   });
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -1,8 +1,10 @@
 """The list of flags: grouped, searched, filtered, paged; and as quick with a thousand flags as with ten."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from flags import changes
 from flags.models import Flag
@@ -48,6 +50,8 @@ def test_a_row_says_what_where_who_differs_and_who_cares(alices, alice, acme, gl
         ({"state": "off"}, "Trip Management", "Driver Management"),
         ({"state": "internal"}, "Inspector", "API Access"),
         ({"state": "nonsense"}, "Inspector", "No flag matches"),  # what is not understood filters nothing
+        ({"q": "is:internal"}, "Inspector", "API Access"),
+        ({"q": "-category:finance", "state": "off"}, "Trip Management", "Driver Payments"),
         ({"page": "99"}, "API Access", "No flag matches"),  # past the end is the end
     ],
 )
@@ -72,9 +76,56 @@ def test_nothing_found_is_said_with_a_way_out(alices):
     assert f'href="{LIST}">Clear filters' in page
 
 
+def test_what_older_addresses_said_stands_in_the_field(alices):
+    page = alices.get(LIST, {"q": "trip", "state": "grant", "category": "core"}).content.decode()
+    assert 'value="trip needs:grant category:core"' in page
+
+
+def test_chips_and_choices_write_the_same_text(alices):
+    page = alices.get(LIST, {"q": 'trip -is:killed "by hand"'}).content.decode()
+    assert f'class="chip" href="{LIST}?q=trip+%22by+hand%22"' in page
+    assert "not is</span> killed" in page
+    assert f'href="{LIST}?q=trip+-is%3Akilled+%22by+hand%22+is%3Astale"' in page
+    chosen = alices.get(LIST, {"q": "is:on"}).content.decode()
+    assert f'class="menu-item" href="{LIST}" hx-get="{LIST}" aria-current="true"' in chosen
+
+
+def test_a_word_that_is_not_understood_is_told_and_mended_by_a_link(alices):
+    response = alices.get(LIST, {"q": "trip is:kiled"})
+    assert "“kiled” in “is:kiled” is not known." in text_of(response)
+    assert f'<a href="{LIST}?q=trip+is%3Akilled">trip is:killed</a>' in response.content.decode()
+    assert "Trip Management" in text_of(response)
+
+
+def test_a_stale_flag_says_why(alices):
+    Flag.objects.filter(key="api_access").update(created_at=timezone.now() - timedelta(days=60))
+    assert "Stale: off for everybody, never evaluated" in text_of(alices.get(LIST, {"q": "stale"}))
+
+
+def test_words_are_completed(alices):
+    response = alices.get("/super-admin/completion/", {"q": "is:kil", "caret": "6", "of": "flags"}, headers=HTMX)
+    assert 'role="option" id="q-option-1" aria-selected="false" data-fill="is:killed " data-complete' in (
+        response.content.decode()
+    )
+    assert "general" in text_of(alices.get("/super-admin/completion/", {"q": "channel:", "of": "companies"}))
+
+
+@pytest.mark.parametrize("query", [{}, {"caret": "-1"}, {"caret": "x"}, {"of": "people"}, {"q": "x" * 600}])
+def test_completion_takes_whatever_an_address_says(alices, query):
+    assert alices.get("/super-admin/completion/", query).status_code == 200
+
+
+def test_density_is_remembered(alices):
+    assert 'data-density="comfortable"' in alices.get(LIST).content.decode()
+    answer = alices.post("/super-admin/density/", {"density": "compact", "next": LIST})
+    assert answer["Location"] == LIST
+    assert 'data-density="compact"' in alices.get(LIST).content.decode()
+    assert alices.post("/super-admin/density/", {"density": "tiny"}).status_code == 400
+
+
 def test_a_filter_returns_the_list_alone_and_reads_the_count_out(alices):
     response = alices.get(LIST, {"q": "trip"}, headers=HTMX)
-    assert response.content.decode().lstrip().startswith('<div id="flags">')
+    assert response.content.decode().lstrip().startswith('<div id="flags"')
     assert '"announce": {"text": "2 flags"}' in response["HX-Trigger"]
     assert "HX-Request" in response["Vary"]
 

@@ -1,0 +1,221 @@
+"""What a query finds: the one translation of the search language into rows, and what may complete a word."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from flags import overview, staleness
+from flags.companyfeatures import EXPIRING_WITHIN
+from flags.models import ChannelDefault, Flag, Override
+from flags.querytext import COMPANIES, FLAGS, Language, Problem, Query, Term, listed, parse, quoted, unknown
+from flags.releasemodels import Release
+from tenants.models import Company, Plan, ReleaseChannel, User
+
+OFFERED = 8
+FUZZY_AMONG = 500
+
+
+class _Unknown(Exception):
+    """A value that is not in the data."""
+
+    def __init__(self, value: str, known: Iterable[str], instead: str) -> None:
+        self.value, self.known, self.instead = value, known, instead
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query finds: the rows that its understood words leave, and all that was not understood."""
+
+    query: Query
+    rows: QuerySet
+    problems: tuple[Problem, ...]
+
+
+class _Data:
+    """What values may be, looked up once and only when asked."""
+
+    @cached_property
+    def categories(self) -> list[str]:
+        return overview.categories()
+
+    @cached_property
+    def channels(self) -> dict[str, str]:
+        return dict(ReleaseChannel.objects.values_list("slug", "name"))
+
+    @cached_property
+    def plans(self) -> dict[str, str]:
+        return dict(Plan.objects.values_list("slug", "name"))
+
+    def one_of(self, value: str, known: Iterable[str], what: str) -> str:
+        known = list(known)
+        found = next((each for each in known if each.lower() == value.lower()), None)
+        if found is None:
+            raise _Unknown(
+                value, known, f"The {what} are {listed(map(quoted, known))}." if known else f"No {what} yet."
+            )
+        return found
+
+    def key(self, value: str) -> str:
+        found = Flag.objects.filter(key=value.lower()).values_list("key", flat=True).first()
+        if found is None:
+            raise _Unknown(value, Flag.objects.values_list("key", flat=True)[:2000], "Write the key of a flag.")
+        return found
+
+    def company(self, value: str) -> Company:
+        found = overview.find_company(value) or overview.find_company(value.lower())
+        if found is None:
+            near = Company.objects.filter(slug__startswith=value[:1].lower()).order_by("slug")
+            raise _Unknown(value, near.values_list("slug", flat=True)[:FUZZY_AMONG], "Write the slug of a company.")
+        return found
+
+
+def find_flags(text: str, viewer: User) -> Found:
+    """Return the flags that a query finds, of those the viewer may see; archived ones only where it says so.
+
+    They know why they are stale, if they are.
+    """
+    query = parse(text, FLAGS)
+    rows = staleness.with_reasons(Flag.objects.visible_to(viewer))
+    rows, problems = _narrowed(rows, query, _flag_condition, viewer)
+    if not any("archived" in _lower(term) for term in query.terms if term.name == "is"):
+        rows = rows.live()
+    return Found(query, rows, problems)
+
+
+def find_companies(text: str, viewer: User) -> Found:
+    """Return the companies that a query finds, with their channels and plans."""
+    query = parse(text, COMPANIES)
+    rows, problems = _narrowed(Company.objects.select_related("channel", "plan"), query, _company_condition, viewer)
+    return Found(query, rows, problems)
+
+
+def _lower(term: Term) -> list[str]:
+    return [value.lower() for value in term.values]
+
+
+def _narrowed(
+    rows: QuerySet, query: Query, condition_of: Callable[[str, str, _Data, User], Q], viewer: User
+) -> tuple[QuerySet, tuple[Problem, ...]]:
+    data, problems = _Data(), list(query.problems)
+    for term in query.terms:
+        condition = Q()
+        try:
+            for value in term.values:
+                condition |= condition_of(term.name, value, data, viewer)
+        except _Unknown as wrong:
+            problems.append(unknown(term, wrong.value, wrong.known, query.text, wrong.instead))
+            continue
+        rows = rows.filter(~condition if term.negated else condition)
+    return rows, tuple(problems)
+
+
+def _flag_condition(name: str, value: str, data: _Data, viewer: User) -> Q:
+    """Return what one value of a qualifier asks of a flag."""
+    match name:
+        case "":
+            return Q(name__icontains=value) | Q(key__icontains=value) | Q(description__icontains=value)
+        case "is":
+            return _flag_is(value.lower())
+        case "category":
+            return Q(category=data.one_of(value, data.categories, "categories"))
+        case "owner":
+            return _owned_by(value, viewer)
+        case "on" | "off":
+            return _on(data.one_of(value, data.channels, "channels"), name == "on")
+        case "overridden":
+            return Q(pk__in=Override.objects.filter(company=data.company(value)).order_by().values("flag_id"))
+        case "needs":
+            return Q(needs_grant=True)
+        case "plan":
+            return Q(minimum_plan=data.one_of(value, data.plans, "plans"))
+        case _:
+            return Q(pk__in=Flag.objects.filter(requires=data.key(value)).order_by().values("pk"))
+
+
+def _flag_is(value: str) -> Q:
+    match value:
+        case "on" | "off" | "killed" | "internal":
+            return overview.STATES[value]
+        case "self-service":
+            return overview.STATES["self_service"]
+        case "kill-switch":
+            return Q(is_killswitch=True)
+        case "archived":
+            return Q(archived_at__isnull=False)
+        case "overridden":
+            return overview.is_overridden()
+        case "expiring":
+            return Q(pk__in=expiring().order_by().values("flag_id"))
+        case "releasing":
+            return Q(pk__in=Release.objects.filter(ended_at=None).order_by().values("flag_id"))
+        case "stale":
+            return staleness.is_stale()
+        case _:
+            return staleness.is_never_evaluated()
+
+
+def _owned_by(value: str, viewer: User) -> Q:
+    if value.lower() == "none":
+        return Q(owner="")
+    if value.lower() == "me":
+        mine = Q(owner__iexact=viewer.email)
+        return mine | Q(owner__iexact=viewer.name) if viewer.name else mine
+    return Q(owner__icontains=value)
+
+
+def _on(channel: str, enabled: bool) -> Q:
+    answers = ChannelDefault.objects.filter(channel=channel).order_by()
+    own = Q(pk__in=answers.filter(enabled=enabled).values("flag_id"))
+    return own | (Q(default_enabled=enabled) & ~Q(pk__in=answers.values("flag_id")))
+
+
+def expiring() -> QuerySet[Override]:
+    """Return the overrides that end within two weeks, of flags that are not archived."""
+    now = timezone.now()
+    return Override.objects.filter(expires_at__gt=now, expires_at__lte=now + EXPIRING_WITHIN, flag__archived_at=None)
+
+
+def _company_condition(name: str, value: str, data: _Data, viewer: User) -> Q:
+    """Return what one value of a qualifier asks of a company."""
+    match name:
+        case "":
+            # A slug is in lower case already, and lowering a hundred thousand of them takes as long as comparing them.
+            return Q(slug__contains=value.lower()) | Q(name__icontains=value)
+        case "is" if value.lower() in ("active", "inactive"):
+            return Q(is_active=value.lower() == "active")
+        case "is" if value.lower() == "expiring":
+            return Q(pk__in=expiring().order_by().values("company_id"))
+        case "is":
+            return Q(pk__in=Override.objects.order_by().values("company_id"))
+        case "channel":
+            return Q(channel=data.one_of(value, data.channels, "channels"))
+        case "plan":
+            return Q(plan=data.one_of(value, data.plans, "plans"))
+        case _:
+            return Q(pk__in=Override.objects.filter(flag=data.key(value)).order_by().values("company_id"))
+
+
+def values_for(language: Language, name: str, begun: str) -> Sequence[tuple[str, str]]:
+    """Return values from the data that may stand behind a qualifier, beginning as typed, and what each is."""
+    data = _Data()
+    match name:
+        case "category":
+            return [(each, "category") for each in data.categories if each.lower().startswith(begun.lower())][:OFFERED]
+        case "on" | "off" | "channel":
+            return [(slug, label) for slug, label in data.channels.items() if slug.startswith(begun.lower())]
+        case "plan":
+            return [(slug, label) for slug, label in data.plans.items() if slug.startswith(begun.lower())]
+        case "owner":
+            owners = Flag.objects.exclude(owner="").filter(owner__istartswith=begun).order_by("owner")
+            special = [("me", "flags that name you"), ("none", "nobody looks after it")]
+            people = [(owner, "owner") for owner in owners.values_list("owner", flat=True).distinct()[:OFFERED]]
+            return [each for each in special if each[0].startswith(begun.lower())] + people
+        case "overridden" if language is FLAGS:
+            rows = Company.objects.filter(Q(slug__startswith=begun.lower()) | Q(name__istartswith=begun))
+            return list(rows.order_by("name").values_list("slug", "name")[:OFFERED])
+        case _:
+            flags = Flag.objects.live().filter(Q(key__startswith=begun.lower()) | Q(name__istartswith=begun))
+            return list(flags.order_by("name").values_list("key", "name")[:OFFERED])

@@ -230,6 +230,10 @@ class Grant(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
+DEFAULT_VERBS = ("create_flag", "set_default", "inherit_default", "sync_default")
+"""What moves the default of a flag, in history."""
+
+
 class Change(models.Model):
     """One line of history. Append-only in the database itself; names stand as they were then, not as keys.
 
@@ -263,6 +267,7 @@ class Change(models.Model):
             models.Index(F("company_id"), F("at").desc(), F("id").desc(), name="changes_of_a_company"),
             models.Index(F("batch"), name="changes_of_a_batch", condition=Q(batch__isnull=False)),
             models.Index(F("request_id"), name="changes_of_a_request"),
+            models.Index(F("flag"), F("at"), name="changes_of_a_default", condition=Q(verb__in=DEFAULT_VERBS)),
         ]
 
     def __str__(self) -> str:

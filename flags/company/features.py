@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from flags import companyfeatures, overview
+from flags import companyfeatures, companynews, overview
 from flags.company.entry import reader_page
 from flags.companyfeatures import FeatureRow
 from flags.evaluation import Reason
@@ -20,6 +20,7 @@ from flags.requests import HttpRequest
 from tenants.models import Company
 
 CARDS_SHOWN = 60
+NEWS_SHOWN = 5
 
 
 class State(StrEnum):
@@ -47,6 +48,8 @@ class Card:
     plan: str
     needs_grant: bool
     is_self_service: bool
+    since: datetime | None
+    """Since when it stands like this, where that is known."""
 
 
 @reader_page
@@ -60,6 +63,7 @@ def feature_list(request: HttpRequest) -> HttpResponse:
     context = {
         "company": company,
         "groups": [(category, list(found)) for category, found in groups],
+        "news": companynews.news(company, companynews.find_news(company)[:NEWS_SHOWN]),
         "previous": f"?page={page.previous_page_number()}" if page.has_previous() else None,
         "next": f"?page={page.next_page_number()}" if page.has_next() else None,
         "text": f"{page.start_index()}\u2013{page.end_index()} of {page.paginator.count}",
@@ -71,10 +75,11 @@ def cards(company: Company, flags: Iterable[Flag]) -> list[Card]:
     """Return these flags as the company has them, in their order, internal ones left out."""
     rows = companyfeatures.feature_rows(company, internal=False, flags=flags)
     rails = overview.rails(row.flag.key for row in rows)
-    return [_card(row, rails[row.flag.key]) for row in rows]
+    since = companynews.since_when(company, rows)
+    return [_card(row, rails[row.flag.key], since.get(row.flag.key)) for row in rows]
 
 
-def _card(row: FeatureRow, rail: list[ChannelState]) -> Card:
+def _card(row: FeatureRow, rail: list[ChannelState], since: datetime | None) -> Card:
     override = row.override if row.override is not None and row.decision.reason == Reason.OVERRIDE else None
     until = override.expires_at if override is not None else None
     return Card(
@@ -87,6 +92,7 @@ def _card(row: FeatureRow, rail: list[ChannelState]) -> Card:
         plan=row.plan.name if row.plan is not None else "",
         needs_grant=row.flag.needs_grant,
         is_self_service=row.flag.is_self_service,
+        since=since,
     )
 
 

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from flags.company import billing, features, integrations
+from flags.company import billing, features, integrations, news
 
 app_name = "company"
 urlpatterns = [
     path("features/", features.feature_list, name="feature_list"),
+    path("features/changes/", news.change_list, name="change_list"),
     path("integrations/", integrations.integration_list, name="integrations"),
     path("integrations/<slug:domain>/", integrations.integration_detail, name="integration"),
     path("billing/", billing.billing, name="billing"),

@@ -1,16 +1,19 @@
 """/features/: what a company has, in words; for its admins and coordinators, and for nobody else."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
+from flags import changes
 from flags.models import Flag
 from tenants.models import Company, User
 from tenants.principal import VIEWING_AS
 from tests.factories import (
     ChannelDefaultFactory,
+    CompanyFactory,
     FlagFactory,
     MembershipFactory,
     OptInFactory,
@@ -37,7 +40,12 @@ def page(sign_in):
 
 
 def card(html: str, name: str) -> str:
-    """Return the words on the card of one feature."""
+    """Return the words on the card of one feature, without since when."""
+    return re.sub(r" Since \d+ \w+ \d{4}$", "", whole_card(html, name))
+
+
+def whole_card(html: str, name: str) -> str:
+    """Return all the words on the card of one feature."""
     (found,) = [part for part in re.findall(r"<article.*?</article>", html, re.DOTALL) if f"<h3>{name}</h3>" in part]
     return " ".join(re.sub(r"<[^>]+>", " ", found).split()).removeprefix(name).strip()
 
@@ -134,6 +142,48 @@ def given_to_single_people(flag: Flag, company: Company) -> None:
 def test_each_state_is_said_in_words(page, acme, bob, chat, given, words):
     given(chat, acme)
     assert re.fullmatch(words, card(page(bob), "Night Chat"))
+
+
+# Since when
+
+LONG_AGO = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda flag, company, alice: None, "Off"),
+        (lambda flag, company, alice: changes.set_default(flag.key, True, actor=alice), "On Since 1 Mar 2026"),
+        (
+            lambda flag, company, alice: changes.set_channel(flag.key, "general", True, actor=alice),
+            "On Since 1 Mar 2026",
+        ),
+        (
+            lambda flag, company, alice: changes.set_override(company, flag.key, True, actor=alice),
+            "On Since 1 Mar 2026",
+        ),
+        (
+            lambda flag, company, alice: changes.kill(flag.key, actor=alice, reason="It breaks"),
+            "Temporarily unavailable Switched off while we repair something; it comes back by itself Since 1 Mar 2026",
+        ),
+    ],
+    ids=["never touched", "by default", "by its channel", "by its own answer", "killed"],
+)
+def test_a_card_says_since_when_it_stands_so(page, alice, acme, bob, chat, act, words):
+    with time_machine.travel(LONG_AGO, tick=False):
+        act(chat, acme, alice)
+    # What concerns somebody else, or does not decide, moves nothing.
+    changes.set_override(CompanyFactory(), chat.key, True, actor=alice)
+    changes.edit_flag(chat.key, actor=alice, owner="Night team")
+    assert whole_card(page(bob), "Night Chat") == words
+
+
+def test_an_answer_that_ran_out_stands_since_its_end(page, alice, acme, bob, chat):
+    with time_machine.travel(LONG_AGO, tick=False):
+        changes.set_default(chat.key, False, actor=alice)
+        changes.set_default(chat.key, True, actor=alice)
+        changes.set_override(acme, chat.key, False, actor=alice, expires_at=LONG_AGO + timedelta(days=2))
+    assert whole_card(page(bob), "Night Chat") == "On Since 3 Mar 2026"
 
 
 # What is never there

@@ -143,8 +143,14 @@ elif "locmem" in CACHE["BACKEND"]:
 # Flags and releases
 
 FLAGS_FRESHNESS = env.str("FLAGS_FRESHNESS", default="exact")
-if FLAGS_FRESHNESS != "exact":
-    raise ImproperlyConfigured(f"FLAGS_FRESHNESS is {FLAGS_FRESHNESS!r}. There is only 'exact' so far; leave it out.")
+if FLAGS_FRESHNESS not in ("exact", "streamed"):
+    raise ImproperlyConfigured(f"FLAGS_FRESHNESS is {FLAGS_FRESHNESS!r}. Say 'exact' or 'streamed', or leave it out.")
+FLAGS_MAX_STALENESS_MS = env.int("FLAGS_MAX_STALENESS_MS", default=1000)
+if not 100 <= FLAGS_MAX_STALENESS_MS <= 60_000:
+    raise ImproperlyConfigured(
+        f"FLAGS_MAX_STALENESS_MS is {FLAGS_MAX_STALENESS_MS}. Give 100 to 60000 milliseconds; for 0, "
+        "set FLAGS_FRESHNESS=exact."
+    )
 FLAGS_STALE_DAYS = env.int("FLAGS_STALE_DAYS", default=30)
 # How often counts of use are written down, in seconds; 0 counts nothing. Tests count when they ask to.
 FLAGS_USAGE_SECONDS = env.int("FLAGS_USAGE_SECONDS", default=0 if TESTING else 5)

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.models.signals import post_migrate
 
 
@@ -10,11 +11,13 @@ class FlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules need the models, which exist only from here on.
-        from flags import checks, features, gatetemplates, policies, signals, sync, triggers  # noqa: F401
+        from flags import checks, features, gatetemplates, policies, signals, sync, triggers, watching  # noqa: F401
         from tenants.workspaces import ask_whether_allowed
 
         signals.connect()
         policies.watch()
+        if settings.FLAGS_FRESHNESS == "streamed":
+            watching.begin()
         # Tenants never ask flags; they let themselves be told.
         ask_whether_allowed(lambda user, home: features.features_for(user, home)["multi_workspace_enabled"])
         post_migrate.connect(triggers.after_migrate, sender=self, dispatch_uid="flags.triggers")

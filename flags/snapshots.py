@@ -7,9 +7,10 @@ has no version, and is kept nowhere.
 """
 
 import logging
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,15 +50,17 @@ _flights: dict[UUID | None, threading.Lock] = {}
 _rules: OrderedDict[int, Rules] = OrderedDict()
 _latest_rules: Rules | None = None
 _known: OrderedDict[UUID, Known] = OrderedDict()
+_listed: tuple[UUID, ...] | None = None
 _touched: WeakKeyDictionary[BaseDatabaseWrapper, set[UUID | None]] = WeakKeyDictionary()
 
 
 def clear() -> None:
     """Forget all that this process knows. For tests, and for memory."""
-    global _latest_rules
+    global _latest_rules, _listed
     with _lock:
         _rules.clear()
         _known.clear()
+        _listed = None
         _flights.clear()
         _latest_rules = None
 
@@ -79,7 +82,7 @@ class Uncommitted:
     def __call__(self) -> None:
         scopes = _touched.pop(self._connection, None)
         try:
-            _warm(scopes or set())
+            warm(scopes or set())
         except Exception as error:  # The change is made; whoever asks next will read it.
             logger.warning("reading ahead failed error=%s", type(error).__name__)
 
@@ -115,7 +118,17 @@ def mark_changed(*scopes: UUID | None, using: str = DEFAULT_DB_ALIAS) -> None:
     transaction.on_commit(Uncommitted(connection), using=using, robust=True)
 
 
-def _warm(scopes: set[UUID | None]) -> None:
+def companies() -> tuple[UUID, ...]:
+    """Return the companies this process has read; the same tuple for as long as they are the same."""
+    global _listed
+    listed = _listed
+    if listed is None:
+        with _lock:
+            listed = _listed = tuple(_known)
+    return listed
+
+
+def warm(scopes: Set[UUID | None]) -> None:
     """Bring up to date what this process had read of these scopes. What it had not, waits until somebody asks."""
     at = timezone.now()
     if None in scopes and _latest_rules is not None:
@@ -186,11 +199,13 @@ def last_known(company_id: UUID | None, at: datetime) -> Answers | Rules | None:
 
 def _is_present(known: Known, seen: tuple[int, int], at: datetime) -> bool:
     # No version is none to rely on: this login may not be shown the row.
-    return (
-        known.version > 0
-        and (known.rules.version, known.version) == seen
-        and (known.answers is None or known.answers.holds(at))
-    )
+    if not known.version or not (known.answers is None or known.answers.holds(at)):
+        return False
+    rules, own = seen
+    if known.rules.version == rules and known.version == own:
+        return True
+    # Who is told of versions may hear of one later than somebody here has read it.
+    return known.rules.version >= rules and known.version >= own and versions.may_lag()
 
 
 def _compile(rules: Rules, facts: Facts, at: datetime) -> Answers | None:
@@ -245,8 +260,11 @@ def _single_flight(name: UUID | None) -> Iterator[None]:
 
 def _keep(company_id: UUID, known: Known) -> None:
     """Keep what was read of a company, unless a faster reader has kept something newer; let the oldest go."""
+    global _listed
     with _lock:
         other = _known.get(company_id)
+        if other is None:
+            _listed = None
         if other is None or (other.rules.version, other.version) <= (known.rules.version, known.version):
             _known[company_id] = known
         _known.move_to_end(company_id)
@@ -307,3 +325,13 @@ def _cached_facts(company_id: UUID, version: int) -> Facts | None:
         return None if text is None else (version, parse_company(company_id, text))
     except Malformed:
         return None
+
+
+def _after_fork() -> None:
+    """Let no lock stay shut in a child because another thread of its parent held it. What is known stays true."""
+    global _lock
+    _lock = threading.Lock()
+    _flights.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

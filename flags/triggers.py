@@ -16,6 +16,8 @@ GLOBAL_SCOPE = "00000000-0000-0000-0000-000000000000"
 
 # Set on PostgreSQL for the rest of a transaction that has changed what answers rest on.
 CHANGED_SETTING = "app.flags_changed"
+# Whoever listens on it is woken when such a transaction is committed: once, since equal notifications become one.
+NOTIFY_CHANNEL = "flags_changed"
 
 GLOBAL_TABLES = ("flags_flag", "flags_requirement", "flags_channeldefault", "tenants_releasechannel", "tenants_plan")
 COMPANY_TABLES = ("flags_override", "flags_optin", "flags_grant", "tenants_membership")
@@ -38,10 +40,14 @@ create or replace function flags_next_version(last bigint) returns bigint langua
  set search_path = pg_catalog, pg_temp as
 $$ select greatest(last + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint) $$;
 
+create or replace function flags_tell_change() returns void language sql volatile
+ set search_path = pg_catalog, pg_temp as
+$$ select set_config('{CHANGED_SETTING}', 'yes', true), pg_notify('{NOTIFY_CHANNEL}', '') $$;
+
 create or replace function flags_bump_global() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
-  perform set_config('{CHANGED_SETTING}', 'yes', true);
+  perform flags_tell_change();
   insert into flags_version as v (scope, n) values ('{GLOBAL_SCOPE}', flags_next_version(0))
   on conflict (scope) do update set n = flags_next_version(v.n);
   return null;
@@ -50,7 +56,7 @@ end $$;
 create or replace function flags_bump_companies() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
-  perform set_config('{CHANGED_SETTING}', 'yes', true);
+  perform flags_tell_change();
   -- One order for everybody, so that two writers never wait for each other.
   insert into flags_version as v (scope, n)
   select touched.company_id, flags_next_version(0) from
@@ -62,7 +68,7 @@ end $$;
 create or replace function flags_bump_updated_companies() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
-  perform set_config('{CHANGED_SETTING}', 'yes', true);
+  perform flags_tell_change();
   -- A row that moves from one company to another changes both.
   insert into flags_version as v (scope, n)
   select touched.company_id, flags_next_version(0) from
@@ -74,7 +80,7 @@ end $$;
 create or replace function flags_bump_moved_companies() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
-  perform set_config('{CHANGED_SETTING}', 'yes', true);
+  perform flags_tell_change();
   insert into flags_version as v (scope, n)
   select moved.id, flags_next_version(0) from
     (select coalesce(a.id, b.id) as id from before_rows b full join after_rows a on a.id = b.id
@@ -88,7 +94,7 @@ end $$;
 create or replace function flags_bump_listed_companies() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
-  perform set_config('{CHANGED_SETTING}', 'yes', true);
+  perform flags_tell_change();
   insert into flags_version as v (scope, n)
   select listed.id, flags_next_version(0) from (select id from changed_rows order by id) as listed
   on conflict (scope) do update set n = flags_next_version(v.n);
@@ -98,7 +104,7 @@ end $$;
 create or replace function flags_bump_everything() returns trigger language plpgsql security definer
  set search_path = pg_catalog, public, pg_temp as $$
 begin
-  perform set_config('{CHANGED_SETTING}', 'yes', true);
+  perform flags_tell_change();
   insert into flags_version (scope, n) values ('{GLOBAL_SCOPE}', 0) on conflict do nothing;
   update flags_version set n = flags_next_version(n);
   return null;
@@ -109,7 +115,7 @@ create or replace function flags_bump_if_ranks_changed() returns trigger languag
 begin
   -- What a company knows of its plan is the rank.
   if exists (select from before_rows b join after_rows a on a.slug = b.slug where a.rank <> b.rank) then
-    perform set_config('{CHANGED_SETTING}', 'yes', true);
+    perform flags_tell_change();
     update flags_version set n = flags_next_version(n);
   end if;
   return null;

@@ -35,6 +35,7 @@ KINDS = {
     "ground": [
         "announcements",
         "guardedcache",
+        "listening",
         "loading",
         "policies",
         "registry",
@@ -47,6 +48,7 @@ KINDS = {
         "triggers",
         "usage",
         "versions",
+        "watching",
     ],
     "read": [
         "auditruns",

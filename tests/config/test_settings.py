@@ -105,12 +105,23 @@ def test_without_redis_the_cache_lives_in_the_process():
     assert read("s.CACHES['default']['BACKEND']") == "django.core.cache.backends.locmem.LocMemCache"
 
 
-@pytest.mark.parametrize("mode", ["fresh", "streamed"])
-def test_a_freshness_that_does_not_exist_is_refused_by_name(mode):
-    assert read("s.FLAGS_FRESHNESS", FLAGS_FRESHNESS="exact") == "exact"
-    done = start("s.FLAGS_FRESHNESS", FLAGS_FRESHNESS=mode)
+@pytest.mark.parametrize("mode", ["exact", "streamed"])
+def test_there_are_two_freshnesses(mode):
+    assert read("s.FLAGS_FRESHNESS", FLAGS_FRESHNESS=mode) == mode
+
+
+def test_a_freshness_that_does_not_exist_is_refused_by_name():
+    done = start("s.FLAGS_FRESHNESS", FLAGS_FRESHNESS="fresh")
     assert done.returncode != 0
-    assert f"FLAGS_FRESHNESS is {mode!r}. There is only 'exact' so far" in done.stderr
+    assert "FLAGS_FRESHNESS is 'fresh'. Say 'exact' or 'streamed'" in done.stderr
+
+
+@pytest.mark.parametrize("bound", ["0", "99", "60001"])
+def test_a_bound_that_cannot_be_kept_or_is_none_is_refused(bound):
+    assert read("s.FLAGS_MAX_STALENESS_MS", FLAGS_MAX_STALENESS_MS="250") == 250
+    done = start("s.FLAGS_MAX_STALENESS_MS", FLAGS_MAX_STALENESS_MS=bound)
+    assert done.returncode != 0
+    assert f"FLAGS_MAX_STALENESS_MS is {bound}. Give 100 to 60000 milliseconds" in done.stderr
 
 
 def test_a_flag_named_in_the_environment_is_found_there():

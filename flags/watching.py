@@ -1,0 +1,198 @@
+"""Versions without asking, for `FLAGS_FRESHNESS=streamed`: a thread of this process asks, so that checks need not.
+
+The thread reads the versions of all that the process knows whenever PostgreSQL says that something was committed, and
+several times within FLAGS_MAX_STALENESS_MS anyway. What it read counts from the moment it asked, by a clock that goes
+on while the process is stopped, and for no longer than that bound: past it, or for a company it does not know yet,
+`versions.current` asks for itself. Nothing here is trusted to arrive; notifications only make it sooner.
+
+What this process has itself written is never looked up here until the thread has asked again.
+"""
+
+import logging
+import os
+import random
+import re
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from flags import listening, snapshots, versions
+from flags.triggers import COMPANY_TABLES, GLOBAL_TABLES
+from flags.versions import NIL
+
+logger = logging.getLogger(__name__)
+
+LOOKS_WITHIN_THE_BOUND = 5
+NEVER_READ = -1  # No version is this, so the database says what it is.
+OUR_TABLES = re.compile("|".join((*GLOBAL_TABLES, *COMPANY_TABLES, "tenants_company")))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The versions as of `asked_at`, or later."""
+
+    asked_at: float
+    versions: Mapping[UUID, int]
+
+
+NOTHING = Told(float("-inf"), {})
+
+_lock = threading.Lock()
+_thread: threading.Thread | None = None
+_stop = threading.Event()
+_wake = threading.Event()
+_bound = 0.0
+_told = NOTHING
+_written_at = float("-inf")
+
+
+def begin() -> None:
+    """Answer `versions.current` from memory from now on. The thread starts with the first check of a process."""
+    global _bound
+    _bound = settings.FLAGS_MAX_STALENESS_MS / 1000
+    connection_created.connect(_notice_writes_of, dispatch_uid="flags.watching")
+    for connection in connections.all(initialized_only=True):
+        _notice_writes_of(connection)
+    versions.be_told_by(current)
+
+
+def end() -> None:
+    """Ask the database again for every check, and let the thread go. For tests."""
+    global _thread, _told, _stop, _wake
+    versions.be_told_by(None)
+    connection_created.disconnect(dispatch_uid="flags.watching")
+    for connection in connections.all(initialized_only=True):
+        if _notice_writes in connection.execute_wrappers:
+            connection.execute_wrappers.remove(_notice_writes)
+    _stop.set()
+    _wake.set()
+    if _thread is not None:
+        _thread.join(10)
+    _thread, _told, _stop, _wake = None, NOTHING, threading.Event(), threading.Event()
+
+
+def age() -> float:
+    """Return how many seconds old what the thread has read is; infinite where it has not, or does not run."""
+    return monotonic() - _told.asked_at
+
+
+def current(company_id: UUID | None, connection: BaseDatabaseWrapper) -> tuple[int, int] | None:
+    """Return the versions as the thread last read them; None where the database must be asked. No input or output."""
+    if _thread is None:
+        _start()
+    told = _told
+    if told.asked_at < _written_at or monotonic() - told.asked_at > _bound:
+        return None
+    if connection.run_on_commit and any(isinstance(entry[1], Wrote) for entry in connection.run_on_commit):
+        return None
+    if company_id is None:
+        return told.versions[NIL], 0
+    own = told.versions.get(company_id)
+    return None if own is None else (told.versions[NIL], own)
+
+
+# What this process itself writes
+
+
+class Wrote:
+    """Stands among a transaction's on-commit callbacks while it has written to our tables, and not taken it back."""
+
+    def __call__(self) -> None:
+        _look_again()
+
+
+def _look_again() -> None:
+    global _written_at
+    _written_at = monotonic()
+    _wake.set()
+
+
+def _notice_writes_of(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if _notice_writes not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_notice_writes)
+
+
+def _notice_writes(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Run a statement. If it may write what answers rest on, the rest of the transaction asks for itself."""
+    result = execute(sql, params, many, context)
+    text = sql if isinstance(sql, str) else str(sql)
+    if not text.lstrip()[:6].lower().startswith("select") and OUR_TABLES.search(text):
+        connection = context["connection"]
+        if not connection.in_atomic_block:
+            _look_again()
+        elif not any(isinstance(entry[1], Wrote) for entry in connection.run_on_commit):
+            transaction.on_commit(Wrote(), using=connection.alias)
+    return result
+
+
+# The thread
+
+
+def _start() -> None:
+    global _thread
+    with _lock:
+        if _thread is None:
+            _thread = threading.Thread(target=_watch, args=(_stop, _wake), name="flags-watcher", daemon=True)
+            _thread.start()
+
+
+def _watch(stop: threading.Event, wake: threading.Event) -> None:
+    failures = 0
+    while not stop.is_set():
+        try:
+            ears = listening.open_ears()
+            watched = Watched()
+            while not stop.is_set():
+                wake.clear()
+                watched.look(ears)
+                failures = 0
+                ears.wait(_bound / LOOKS_WITHIN_THE_BOUND, wake)
+        except Exception as error:  # Whatever it is, checks ask for themselves meanwhile.
+            failures += 1
+            logger.warning("watching interrupted error=%s times=%s", type(error).__name__, failures)
+        connections.close_all()
+        # At once the first time; then more and more slowly, and not all processes together.
+        stop.wait(random.uniform(0, min(1.0, 0.05 * 2**failures)))  # noqa: S311
+
+
+class Watched:
+    """What the thread knows: the versions of the rules and of every company that this process has read."""
+
+    def __init__(self) -> None:
+        self._companies: Collection[UUID] = ()
+        self._known: Mapping[UUID, int] = {NIL: NEVER_READ}
+
+    def look(self, ears: listening.Postgres | listening.SQLite) -> None:
+        """Ask once, tell everybody, and bring up to date what has changed."""
+        global _told
+        companies = snapshots.companies()
+        if companies is not self._companies:
+            self._companies = companies
+            self._known = {scope: self._known.get(scope, NEVER_READ) for scope in (NIL, *companies)}
+        before, asked_at = self._known, monotonic()
+        differing = ears.differing(before)
+        if any(n < before[scope] for scope, n in differing.items()):
+            snapshots.clear()  # Time has gone back: a backup was restored. What was read since is nobody's truth.
+        if differing:
+            self._known = {**before, **differing}
+        _told = Told(asked_at, self._known)
+        changed = {scope for scope in differing if before[scope] != NEVER_READ}
+        snapshots.warm({None if scope == NIL else scope for scope in changed})
+
+
+def _after_fork() -> None:
+    """Begin anew in a child, which has no such thread. What the parent was told ages in any case."""
+    global _thread, _lock, _stop, _wake, _told
+    _thread, _told = None, NOTHING
+    _lock, _stop, _wake = threading.Lock(), threading.Event(), threading.Event()
+
+
+os.register_at_fork(after_in_child=_after_fork)

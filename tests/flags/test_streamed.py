@@ -1,0 +1,374 @@
+"""`FLAGS_FRESHNESS=streamed`: checks ask nobody, and still no answer is older than the bound, whatever happens."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, transaction
+
+from flags import snapshots, triggers, versions, watching
+from flags.features import features_for
+from flags.models import Flag, Override
+from tenants import rls
+from tests.factories import CompanyFactory, FlagFactory, OverrideFactory
+from tests.flags.otherprocess import ROOT, OtherProcess, url_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BOUND = 1.0
+SOON = 0.5
+"""Half of the bound; what it should take is a hundredth of it, on a machine with nothing else to do."""
+
+
+@pytest.fixture
+def streamed(settings):
+    """This process is told of changes."""
+    settings.FLAGS_MAX_STALENESS_MS = int(BOUND * 1000)
+    watching.begin()
+    yield
+    watching.end()
+
+
+@pytest.fixture
+def other():
+    with OtherProcess(connection.settings_dict, FLAGS_FRESHNESS="streamed") as other:
+        yield other
+
+
+@pytest.fixture
+def trip_map(db) -> Flag:
+    return FlagFactory(key="trip_map")
+
+
+def switch(enabled: bool) -> float:
+    """Change the default as nobody's signal can see, and return when it was acknowledged."""
+    with connection.cursor() as cursor:
+        cursor.execute("update flags_flag set default_enabled = %s where key = 'trip_map'", [enabled])
+    return time.monotonic()
+
+
+def until(condition, seconds: float = BOUND) -> float:
+    """Wait until something is so, and return how long it took. Fails past `seconds`."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "not in time"
+        time.sleep(0.002)
+    return time.monotonic() - began
+
+
+def settle(other: OtherProcess, company) -> None:
+    """Let the other process read the company, and hear of it."""
+    until(lambda: other.ask(company.pk, "trip_map")["queries"] == 0, 10)
+
+
+# Asking
+
+
+def test_a_warm_check_asks_the_database_nothing(acme, other, trip_map):
+    settle(other, acme)
+    time.sleep(BOUND * 1.5)  # Not even past the bound: the thread has looked again.
+    assert [other.ask(acme.pk, "trip_map") for _ in range(3)] == [
+        {"enabled": False, "reason": "default", "stale": False, "queries": 0}
+    ] * 3
+
+
+def test_every_kind_of_change_arrives_in_another_process(acme, bob, other, trip_map):
+    settle(other, acme)
+
+    def arrives(enabled: bool, reason: str) -> None:
+        until(lambda: (said := other.ask(acme.pk, "trip_map"))["enabled"] is enabled and said["reason"] == reason)
+
+    switch(True)
+    arrives(True, "default")
+    Override.objects.bulk_create([Override(company=acme, flag=trip_map, enabled=False)])
+    arrives(False, "override")
+    Override.objects.all().delete()
+    arrives(True, "default")
+    Flag.objects.filter(pk="trip_map").update(killed_at="2026-01-01T00:00Z", kill_reason="it leaks")
+    arrives(False, "killed")
+    Flag.objects.filter(pk="trip_map").delete()
+    arrives(False, "unknown_flag")
+    until(lambda: other.ask(acme.pk, "trip_map")["queries"] == 0)
+
+
+def test_a_change_of_one_company_is_read_ahead_and_those_of_others_are_not_read(acme, globex, streamed, trip_map):
+    until(lambda: asking_takes(acme) == 0)
+    with rls.acting_as_system("test"):
+        OverrideFactory(company=globex, flag=trip_map)
+    until(lambda: asking_takes(acme) == 0)
+    assert globex.pk not in snapshots._known
+
+
+def test_what_never_was_committed_never_arrives(acme, other, trip_map):
+    settle(other, acme)
+    with transaction.atomic():
+        switch(True)
+        time.sleep(SOON)
+        assert not other.ask(acme.pk, "trip_map")["enabled"]
+        transaction.set_rollback(True)
+    time.sleep(SOON)
+    assert not other.ask(acme.pk, "trip_map")["enabled"]
+
+
+@pytest.mark.postgres
+def test_versions_that_are_committed_in_another_order_than_given_arrive_all(acme, globex, streamed, trip_map):
+    """Versions are times: one that is given first and committed last is smaller than what was already seen."""
+    for company in (acme, globex):
+        OverrideFactory(company=company, flag=trip_map, enabled=False)
+        until(lambda company=company: asking_takes(company) == 0)
+    given, seen = threading.Event(), threading.Event()
+
+    def early_and_late() -> None:
+        with transaction.atomic(), rls.acting_as_system("test"):
+            Override.objects.filter(company=acme).update(enabled=True)
+            given.set()
+            seen.wait(10)
+        connection.close()
+
+    thread = threading.Thread(target=early_and_late)
+    thread.start()
+    given.wait(10)
+    Override.objects.filter(company=globex).update(enabled=True)
+    until(lambda: features_for(None, globex)["trip_map"])
+    until(lambda: asking_takes(globex) == 0)
+    seen.set()
+    thread.join()
+    until(lambda: features_for(None, acme)["trip_map"])
+
+
+# What this process writes itself
+
+
+def asking_takes(company) -> int:
+    """Return how many queries a check costs here."""
+    counted = 0
+
+    def count(execute, sql, params, many, context):
+        nonlocal counted
+        counted += 1
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(count):
+        _ = features_for(None, company)["trip_map"]
+    return counted
+
+
+def test_ones_own_change_is_seen_at_once(acme, streamed, trip_map):
+    until(lambda: asking_takes(acme) == 0)
+    for enabled in (True, False) * 20:
+        switch(enabled)
+        assert features_for(None, acme)["trip_map"] is enabled
+    trip_map.default_enabled = True
+    trip_map.save()
+    assert features_for(None, acme)["trip_map"]
+
+
+def test_ones_own_uncommitted_change_is_seen_and_what_is_taken_back_is_not(acme, streamed, trip_map):
+    until(lambda: asking_takes(acme) == 0)
+    with transaction.atomic():
+        switch(True)
+        assert features_for(None, acme)["trip_map"]
+        with transaction.atomic():
+            switch(False)
+            assert not features_for(None, acme)["trip_map"]
+            transaction.set_rollback(True)
+        assert features_for(None, acme)["trip_map"]
+        transaction.set_rollback(True)
+    assert not features_for(None, acme)["trip_map"]
+    until(lambda: asking_takes(acme) == 0)
+
+
+@pytest.mark.postgres
+def test_a_transaction_that_writes_something_else_asks_nothing(acme, streamed, trip_map):
+    until(lambda: asking_takes(acme) == 0)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("create temporary table something_else (n int)")
+        assert asking_takes(acme) == 0
+
+
+# The bound
+
+
+def test_past_the_bound_the_database_is_asked(acme, streamed, trip_map, monkeypatch):
+    until(lambda: asking_takes(acme) == 0)
+    assert watching.age() < BOUND
+    monkeypatch.setattr(watching, "monotonic", lambda: time.monotonic() + 2 * BOUND)
+    monkeypatch.setattr(watching.Watched, "look", lambda *_: time.sleep(0.01))
+    time.sleep(0.3)
+    assert asking_takes(acme) == 1
+
+
+@contextmanager
+def stopped(other: OtherProcess):
+    os.kill(other.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(other.process.pid, signal.SIGCONT)
+
+
+def test_a_process_that_was_frozen_does_not_answer_from_before(acme, other, trip_map):
+    settle(other, acme)
+    frozen = float(os.environ.get("FROZEN_SECONDS", BOUND * 1.2))  # 30 by hand.
+    with stopped(other):
+        switch(True)
+        time.sleep(frozen)
+    answer = other.ask(acme.pk, "trip_map")
+    assert answer["enabled"]
+    assert not answer["stale"]
+    settle(other, acme)
+
+
+# Losing touch
+
+
+def listeners() -> list[int]:
+    with rls.acting_as_nobody(), connection.cursor() as cursor:
+        cursor.execute(
+            "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() "
+            "and usename = session_user"
+        )
+        return [pid for (pid,) in cursor.fetchall()]
+
+
+@pytest.mark.postgres
+def test_a_listener_that_is_ended_again_and_again_comes_back(acme, other, trip_map):
+    settle(other, acme)
+    enabled = False
+    end = time.monotonic() + 4
+    ended = 0
+    while time.monotonic() < end:
+        with rls.acting_as_nobody(), connection.cursor() as cursor:
+            for pid in listeners():
+                cursor.execute("select pg_terminate_backend(%s)", [pid])
+                ended += 1
+        enabled = not enabled
+        switch(enabled)
+        until(lambda: other.ask(acme.pk, "trip_map")["enabled"] is enabled)  # noqa: B023
+        time.sleep(0.05)
+    assert ended > 5
+    settle(other, acme)
+    assert listeners()
+
+
+@pytest.mark.postgres
+def test_when_notifications_are_lost_looking_carries_it(acme, other, trip_map):
+    settle(other, acme)
+    with rls.acting_as_nobody(), connection.cursor() as cursor:
+        cursor.execute("create or replace function flags_tell_change() returns void language sql as 'select'")
+    try:
+        for enabled in (True, False, True, False):
+            switch(enabled)
+            until(lambda: other.ask(acme.pk, "trip_map")["enabled"] is enabled)  # noqa: B023
+        settle(other, acme)
+    finally:
+        with rls.acting_as_nobody():
+            triggers.install(connection)
+
+
+def test_versions_that_go_back_make_a_process_forget(acme, streamed, trip_map):
+    """A backup is restored: older versions of other rows, under our feet."""
+    switch(True)
+    until(lambda: asking_takes(acme) == 0)
+    rules = versions.as_stored(versions.NIL, connection.vendor)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("select n from flags_version where scope = %s", [rules])
+        (before,) = cursor.fetchone()
+        switch(False)
+        with rls.acting_as_nobody():
+            cursor.execute("update flags_version set n = %s where scope = %s", [before - 1, rules])
+    until(lambda: not features_for(None, acme)["trip_map"])
+
+
+# Threads
+
+
+def run(program: str, **environment: str) -> str:
+    """Run a program in a process with the test's database, and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATABASE_URL": url_of(connection.settings_dict),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            **environment,
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+
+
+THREADS = """
+import threading, django
+django.setup()
+from flags.features import features_for
+import config.wsgi
+names = lambda: sorted(thread.name for thread in threading.enumerate())
+print(names())
+features_for(None)["trip_map"]
+print(names())
+"""
+
+
+def test_there_is_no_thread_unless_asked_for():
+    assert run(THREADS).splitlines() == ["['MainThread']"] * 2
+
+
+def test_where_it_is_asked_for_the_first_check_starts_it():
+    told = run(THREADS, FLAGS_FRESHNESS="streamed").splitlines()
+    assert told == ["['MainThread']", "['MainThread', 'flags-watcher']"]
+
+
+FORKING = """
+import os, sys, threading, time, uuid, django
+django.setup()
+from django.db import connection, connections
+from flags import watching
+from flags.features import features_for
+company = uuid.UUID(sys.argv[1])
+def ask(): return features_for(None, company)["trip_map"]
+def warm():
+    end = time.monotonic() + 10
+    while watching.current(company, connection) is None and time.monotonic() < end:
+        ask()
+        time.sleep(0.01)
+    return watching.current(company, connection) is not None
+told = [warm()]
+connections.close_all()
+pid = os.fork()
+if not pid:
+    told += [watching._thread is None, watching.age() == float("inf"), ask(), warm()]
+    told += [sorted(thread.name for thread in threading.enumerate())]
+    print("child", told, flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+print("parent", [warm(), watching.age() < 1])
+"""
+
+
+def test_a_child_begins_anew_and_its_parent_goes_on(acme, trip_map):
+    switch(True)
+    program = FORKING.replace("sys.argv[1]", repr(str(acme.pk)))
+    assert run(program, FLAGS_FRESHNESS="streamed").splitlines() == [
+        "child [True, True, True, True, True, ['MainThread', 'flags-watcher']]",
+        "parent [True, True]",
+    ]
+
+
+def test_many_companies_are_watched_by_one_query(streamed, trip_map):
+    companies = CompanyFactory.create_batch(8)
+    for company in companies:
+        until(lambda company=company: asking_takes(company) == 0)
+    assert {asking_takes(company) for company in companies} == {0}
+    OverrideFactory(company=companies[7], flag=trip_map)
+    assert features_for(None, companies[7])["trip_map"]
+    until(lambda: asking_takes(companies[7]) == 0)

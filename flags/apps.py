@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 
@@ -11,10 +12,21 @@ class FlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules need the models, which exist only from here on.
-        from flags import checks, features, gatetemplates, policies, signals, sync, triggers, watching  # noqa: F401
+        from flags import (  # noqa: F401
+            checks,
+            features,
+            gatetemplates,
+            policies,
+            signals,
+            sqlanswers,
+            sync,
+            triggers,
+            watching,
+        )
         from tenants.workspaces import ask_whether_allowed
 
         signals.connect()
+        connection_created.connect(sqlanswers.teach_sqlite, dispatch_uid="flags.sqlanswers")
         policies.watch()
         if settings.FLAGS_FRESHNESS == "streamed":
             watching.begin()

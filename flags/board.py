@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
@@ -171,6 +172,29 @@ def ended() -> QuerySet[Release]:
     rows = _marked(Release.objects.exclude(ended_at=None).select_related("flag", "channel"))
     rows = rows.annotate(end_kind=Subquery(steps.values("kind")[:1]), ended_by=Subquery(steps.values("by_name")[:1]))
     return rows.order_by("-ended_at", "pk")
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken:
+    """One step of a flag's releases, with the names of its channels and the evidence as it was then."""
+
+    step: Promotion
+    came_from: str
+    went_to: str
+
+    @property
+    def open_gates(self) -> list[dict[str, Any]]:
+        """The gates that it went past, where it was forced."""
+        return [gate for gate in self.step.evidence if not gate["holds"]]
+
+
+def steps_of(key: str, rail: Iterable[ChannelState], most: int) -> list[StepTaken]:
+    """Return the last steps of all releases of a flag, the latest first; its rail names the channels. One query."""
+    names = {state.slug: state.name for state in rail}
+    steps = Promotion.objects.filter(release__flag=key).order_by("-at", "id")[:most]
+    return [
+        StepTaken(step, *(names.get(slug, slug) for slug in (step.from_channel, step.to_channel))) for step in steps
+    ]
 
 
 def _marked(releases: QuerySet[Release]) -> QuerySet[Release]:

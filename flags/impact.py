@@ -4,7 +4,7 @@ Companies that differ in nothing are alike within a channel and plan, so they ar
 those with differences, and those in a percentage rollout, are evaluated one by one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import product
@@ -18,6 +18,7 @@ from flags.evaluation import (
     NO_COMPANY,
     ChannelAnswer,
     CompanyFacts,
+    Decision,
     FlagRules,
     OverrideFact,
     evaluate_for_company,
@@ -156,6 +157,21 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
     _add_names(effects, names, special)
     own = effects.pop(change.key)
     return Impact(own, [effect for effect in effects.values() if effect.changes])
+
+
+def decisions(key: str, companies: Collection[Company], at: datetime | None = None) -> dict[UUID, Decision]:
+    """Return what a flag answers to each of these few companies, as of now or `at`, grants aside."""
+    at = at or timezone.now()
+    rules = resolve_rules(at).flags
+    wanted = {company.pk for company in companies}
+    special = _companies_that_differ({key, *required_by(rules, key)}, wanted) if wanted else {}
+    ranks = dict(Plan.objects.values_list("slug", "rank"))
+    found = {}
+    for company in companies:
+        facts = special.get(company.pk, NO_COMPANY)
+        facts = replace(facts, id=str(company.pk), channel=company.channel_id, plan=ranks[company.plan_id])
+        found[company.pk] = evaluate_for_company(rules, key, facts, at)
+    return found
 
 
 def companies_with(key: str, at: datetime | None = None) -> list[UUID]:

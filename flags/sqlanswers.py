@@ -4,6 +4,13 @@
 with flags.evaluation on every combination of facts, reason included; a parity test holds the two together.
 """
 
+from typing import Any
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from flags.evaluation import bucket
+
 DECIDE_ALL = """
 create or replace function flags_bucket(key text, company uuid) returns integer
  language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp as
@@ -181,3 +188,11 @@ FOR_TENANTS = (
     "list_feature_flags()",
 )
 FOR_THE_CONSOLE = (*FOR_TENANTS, *DEFINERS)
+
+
+def teach_sqlite(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Receive `connection_created`: let SQLite order companies by their place in a rollout, as PostgreSQL can."""
+    if connection.vendor == "sqlite":
+        connection.connection.create_function(
+            "flags_bucket", 2, lambda key, company: bucket(key, str(UUID(company))), deterministic=True
+        )

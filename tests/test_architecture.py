@@ -71,6 +71,7 @@ KINDS = {
     ],
     "page": [
         "board",
+        "channelcompanies",
         "companyfeatures",
         "companyimpact",
         "companynews",

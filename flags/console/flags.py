@@ -8,7 +8,9 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from flags import changes, finding, history, overview
+from flags import archiving, changes, finding, history, overview
+from flags.board import card_of, steps_of
+from flags.console.channelcompanies import companies_context
 from flags.console.forms import FlagForm, NewFlagForm, PickForm
 from flags.console.history import entries
 from flags.console.paging import Page
@@ -24,6 +26,7 @@ FLAGS_PER_PAGE = 50
 OVERRIDES_SHOWN = 20
 GRANTS_SHOWN = 20
 CHANGES_SHOWN = 8
+STEPS_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,9 @@ def flag_context(request: HttpRequest, key: str) -> dict[str, Any]:
     companies = overview.companies_per_channel()
     asked = PickForm(request.GET).filters()
     recent = history.find_changes(flag=key)[:CHANGES_SHOWN]
-    return {
+    card = card_of(key)
+    is_in = card.standing.release.channel_id if card is not None else ""
+    return companies_context(request.GET, flag, row.channels, companies, is_in) | {
         "flag": flag,
         "row": row,
         "channels": [(state, companies.get(state.slug, 0)) for state in row.channels],
@@ -82,6 +87,10 @@ def flag_context(request: HttpRequest, key: str) -> dict[str, Any]:
         "dependents": flag.dependents.order_by("name"),
         "entries": entries(recent),
         "here": reverse("console:flag_detail", args=[key]),
+        "card": card,
+        "steps_taken": steps_of(key, row.channels, STEPS_SHOWN),
+        "is_out_somewhere": overview.furthest(flag, row.channels) is not None,
+        "readiness": archiving.readiness(flag),
     }
 
 

@@ -5,18 +5,28 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from flags import outbox, overview, releases
+from flags import outbox, overview, releases, rollbacks
 from flags.board import card_of
 from flags.console.flags import flag_context
 from flags.console.forms import ChangeForm
 from flags.console.gate import through_gate
-from flags.console.releaseforms import PromoteForm, RollBackForm, SignOffForm
+from flags.console.releaseforms import PromoteForm, RollBackForm, SignOffForm, TakeForm
 from flags.console.releases import board_context
-from flags.console.responses import console_view, done, drawer_target, malformed, way_back
+from flags.console.responses import (
+    console_view,
+    done,
+    drawer_target,
+    fragment,
+    malformed,
+    page_or_fragment,
+    wants_fragment,
+    way_back,
+)
 from flags.evaluation import ChannelAnswer
 from flags.impact import Impact, Proposed, companies_gaining, impact
 from flags.models import Flag
@@ -132,6 +142,39 @@ def ways_back(key: str) -> list[WayBack]:
     earlier = [channel for channel in reversed(channels) if channel.rank < rank]
     back = [WayBack(to.slug, to.name, impact(rollback(key, channels, to))) for to in earlier]
     return [*back, WayBack("", "", impact(rollback(key, channels, None)))]
+
+
+@console_view("GET", "POST")
+def company_roll_back(request: HttpRequest, key: str) -> HttpResponse:
+    """Take a feature from the companies chosen, or from all that have it, as one batch that is undone as one."""
+    form = TakeForm(request.POST or request.GET)
+    if not form.is_valid():
+        return _nothing_chosen(request, key, form)
+    everybody = form.cleaned_data["everybody"]
+
+    def act(form: ChangeForm, why: dict[str, Any]) -> None:
+        chosen = None if everybody else form.companies  # type: ignore[attr-defined]
+        rollbacks.roll_back_companies(key, chosen, version=form.cleaned_data["version"], **why)
+
+    return _step(
+        request,
+        form,
+        key,
+        "companies",
+        proposed=form.proposes(key),
+        act=act,
+        shown=lambda: {"everybody": everybody, "chosen": form.companies},
+        needs_reason=True,
+    )
+
+
+def _nothing_chosen(request: HttpRequest, key: str, form: ChangeForm) -> HttpResponse:
+    """Say that a choice is missing, on the flag's page, where it can be made."""
+    messages.warning(request, " ".join(map(str, form.non_field_errors())) or "There is no such company.")
+    context = flag_context(request, key)
+    if wants_fragment(request):
+        return fragment(request, "console/_flag_page.html", context, target="#flag-page")
+    return page_or_fragment(request, "console/flag_detail.html", "", context, status=422)
 
 
 @console_view("GET", "POST")

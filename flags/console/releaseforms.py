@@ -1,10 +1,17 @@
 """What people type when they steer a release. Forms parse and complain; they change nothing."""
 
+from typing import Any
+
 from django import forms
+from django.http import QueryDict
 
 from flags.console.forms import ChangeForm, FilterForm
+from flags.evaluation import OverrideFact
 from flags.impact import Proposed
 from flags.standing import Standing
+from tenants.models import Company
+
+MOST_COMPANIES = 1000
 
 
 class BoardFilterForm(FilterForm):
@@ -47,3 +54,28 @@ class SignOffForm(ChangeForm):
 
     note = forms.CharField(required=False)
     link = forms.CharField(required=False)
+
+
+class TakeForm(ChangeForm):
+    """Which companies to take a feature from: those chosen, by slug, or all that have it."""
+
+    company = forms.MultipleChoiceField(required=False)
+    everybody = forms.BooleanField(required=False)
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        wanted = data.getlist("company")[:MOST_COMPANIES]
+        self.companies = list(Company.objects.filter(slug__in=wanted).order_by("name"))
+        self.fields["company"].choices = [(company.slug, company.name) for company in self.companies]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        if not self.companies and not self.cleaned_data.get("everybody"):
+            raise forms.ValidationError("Choose the companies first, or take it from all that have it.")
+        return self.cleaned_data
+
+    def proposes(self, key: str) -> Proposed:
+        """Return what taking it would do."""
+        off = OverrideFact(False)
+        if self.cleaned_data["everybody"]:
+            return Proposed(key, for_all=off)
+        return Proposed(key, overrides={company.pk: off for company in self.companies})

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from flags.console import (
+    channelcompanies,
     companies,
     features,
     flags,
@@ -62,6 +63,8 @@ urlpatterns = [
     path("feature-flags/<slug:key>/release/resume/", releasedrawers.release_resume, name="release_resume"),
     path("feature-flags/<slug:key>/release/finish/", releasedrawers.release_finish, name="release_finish"),
     path("feature-flags/<slug:key>/release/gates/<uuid:gate>/", releasedrawers.gate_sign_off, name="gate_sign_off"),
+    path("feature-flags/<slug:key>/companies/", channelcompanies.flag_companies, name="flag_companies"),
+    path("feature-flags/<slug:key>/companies/roll-back/", releasedrawers.company_roll_back, name="company_roll_back"),
     # Inspector
     path("inspector/", inspector.inspector, name="inspector"),
     path("inspector/isolation/", isolation.isolation, name="isolation"),

@@ -1,0 +1,133 @@
+"""The companies of a channel as a flag sees them: what each has and why, when it last asked, and when it would be in.
+
+A percentage rollout takes companies in by their place, 0 to 99 (`flags.evaluation.bucket`): with N %, those below N.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from uuid import UUID
+
+from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast
+
+from flags.evaluation import Decision
+from flags.impact import decisions
+from flags.keyset import stretch
+from flags.models import Flag
+from flags.overview import ChannelState
+from flags.releasemodels import Usage
+from tenants.models import Company
+
+SHARES = (25, 50, 100)
+NOW = "now"
+
+
+class Place(Func):
+    """A company's place in a flag's rollout. A function of the database, on PostgreSQL and SQLite alike."""
+
+    function = "flags_bucket"
+    output_field = IntegerField()
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyLine:
+    """One company: what the flag answers to it, when it last asked (None for never), and its place in a rollout."""
+
+    company: Company
+    decision: Decision
+    asked_at: datetime | None
+    place: int | None
+
+    @property
+    def in_from(self) -> int | None:
+        """The least share, in percent, that takes it in."""
+        return None if self.place is None else self.place + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Companies that are in now, or that come in at a share. `first` and `last` bound their places; `name` is `now` or
+    the share in percent.
+    """
+
+    name: str
+    first: int
+    last: int
+    companies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A page of a channel's companies, with cursors to the pages beside it."""
+
+    rows: list[CompanyLine]
+    previous: str
+    next: str
+
+
+def share_of(flag: Flag, state: ChannelState) -> int:
+    """Return for how many percent of a channel's companies a flag is on by its answer there, or else its default."""
+    is_on = flag.default_enabled if state.enabled is None else state.enabled
+    return state.percentage if is_on else 0
+
+
+def shares(flag: Flag, channel: str, percentage: int) -> list[Share]:
+    """Return who is in at this percentage, and who comes in at 25, 50 and 100 %, with how many they are. One query."""
+    steps = [0, percentage, *(share for share in SHARES if share > percentage)]
+    bounds = list(pairwise(steps))
+    counts = {
+        f"n{number}": Count("pk", filter=Q(place__gte=first, place__lt=last))
+        for number, (first, last) in enumerate(bounds)
+    }
+    found = _placed(flag, channel).order_by().aggregate(**counts)
+    return [
+        Share(NOW if number == 0 else str(last), first, last, found[f"n{number}"])
+        for number, (first, last) in enumerate(bounds)
+    ]
+
+
+def lines(
+    flag: Flag,
+    channel: str,
+    size: int,
+    *,
+    q: str = "",
+    share: Share | None = None,
+    after: str = "",
+    before: str = "",
+) -> Lines:
+    """Return some of a channel's active companies, by name; or those of a share, in the order they come in.
+
+    Costs the same wherever the page is; of a share, every company of the channel is ranked by the database.
+    """
+    if share is None:
+        rows, order = _active(channel), ("name", "id")
+    else:
+        rows = _placed(flag, channel).filter(place__gte=share.first, place__lt=share.last)
+        order = ("place", "id")
+    if q:
+        rows = rows.filter(Q(slug__contains=q.lower()) | Q(name__icontains=q))
+    found = stretch(rows, order, size, after=after, before=before)
+    answers = decisions(flag.key, found.rows)
+    asked = last_asked(flag, [company.pk for company in found.rows])
+    shown = [
+        CompanyLine(company, answers[company.pk], asked.get(company.pk), getattr(company, "place", None))
+        for company in found.rows
+    ]
+    return Lines(shown, found.previous, found.next)
+
+
+def last_asked(flag: Flag, companies: Collection[UUID]) -> dict[UUID, datetime]:
+    """Return when these companies last asked for a flag; who never did is left out. One query."""
+    rows = Usage.objects.filter(flag=flag, company__in=companies).order_by().values_list("company_id")
+    return dict(rows.annotate(last=Max("last_at")))
+
+
+def _active(channel: str) -> QuerySet[Company]:
+    return Company.objects.filter(is_active=True, channel=channel)
+
+
+def _placed(flag: Flag, channel: str) -> QuerySet[Company]:
+    return _active(channel).annotate(place=Place(Cast(Value(flag.key), TextField()), F("pk")))

@@ -79,6 +79,7 @@ KINDS = {
         "history",
         "inspector",
         "overview",
+        "palette",
         "roster",
         "sentences",
     ],

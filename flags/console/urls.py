@@ -12,6 +12,7 @@ from flags.console import (
     inspector,
     isolation,
     overrides,
+    palette,
     people,
     releasedrawers,
     releases,
@@ -26,6 +27,7 @@ from flags.console import (
 app_name = "console"
 urlpatterns = [
     # Searching
+    path("find/", palette.palette, name="palette"),
     path("completion/", searching.completion, name="completion"),
     path("views/", savedviews.view_save, name="view_save"),
     path("views/<uuid:pk>/rename/", savedviews.view_rename, name="view_rename"),

@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -16,10 +16,12 @@ from tenants.access import person_required
 from tenants.principal import VIEWING_AS
 
 
-@console_view("POST")
+@console_view("GET", "POST")
 def view_as(request: HttpRequest, slug: str) -> HttpResponse:
-    """Begin to see what a company sees. It lasts until one stops, or signs out."""
+    """Say what viewing as a company means, and begin it. It lasts until one stops, or signs out."""
     company = company_or_404(slug)
+    if request.method == "GET":
+        return render(request, "console/view_as.html", {"company": company})
     try:
         companies.view_as(company, actor=request.principal.user)
     except ChangeRefused as refusal:

@@ -16,7 +16,7 @@
   };
   const showChoice = () => {
     const button = document.querySelector("[data-keys-choice]");
-    button?.setAttribute("aria-pressed", String(areOn()));
+    if (button) button.textContent = areOn() ? button.dataset.on : button.dataset.off;
   };
 
   const open = (dialog) => dialog && !dialog.open && dialog.showModal();

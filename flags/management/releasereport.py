@@ -95,6 +95,12 @@ def step_line(step: Promotion) -> tuple[object, ...]:
     return (moment(step.at), kind, step.from_channel, step.to_channel, step.by_name, step.reason)
 
 
+def step_json(step: Promotion) -> dict[str, Any]:
+    """Return one step of a release in the shape that the API gives it, too."""
+    names = ("kind", "from_channel", "to_channel", "at", "reason", "forced", "evidence")
+    return {**{name: getattr(step, name) for name in names}, "by": step.by_name}
+
+
 def impact_words(name: str, found: Impact, verb: str) -> list[str]:
     """Return what a change does, in sentences: to a flag called `name`, and to those that require it.
 

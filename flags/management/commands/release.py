@@ -81,7 +81,7 @@ class Command(BaseCommand):
 
     def _status(self, options: dict[str, Any]) -> None:
         if options["key"]:
-            self._status_of(_standing(options["key"]))
+            self._status_of(door.find_flag(options["key"]))
             return
         found = standing.standings(standing.under_way())
         if self.json:
@@ -93,13 +93,20 @@ class Command(BaseCommand):
         else:
             self.stdout.write("No release is under way.")
 
-    def _status_of(self, found: standing.Standing) -> None:
+    def _status_of(self, flag: Flag) -> None:
+        """Say where a flag's release stands, and every step of all it ever had: what was forced is said for ever."""
+        found, steps = standing.of(flag.key), list(Promotion.objects.filter(release__flag=flag)[:STEPS_SHOWN])
+        if found is None and not steps:
+            raise _no_release(flag)
         if self.json:
-            self._print_json(releasereport.release_json(found))
+            release = {"key": flag.key} if found is None else releasereport.release_json(found)
+            self._print_json({**release, "history": list(map(releasereport.step_json, steps))})
             return
-        self.stdout.write(facts(releasereport.release_facts(found)))
-        self._print_gates(found)
-        steps = Promotion.objects.filter(release=found.release)[:STEPS_SHOWN]
+        if found is None:
+            self.stdout.write(f"No release of {flag.key} is under way.\n")
+        else:
+            self.stdout.write(facts(releasereport.release_facts(found)))
+            self._print_gates(found)
         self.stdout.write(
             "\n" + table(("AT", "STEP", "FROM", "TO", "BY", "REASON"), map(releasereport.step_line, steps))
         )
@@ -243,8 +250,12 @@ def _standing(key: str) -> standing.Standing:
     flag = door.find_flag(key)
     found = standing.of(flag.key)
     if found is None:
-        raise ChangeRefused(f"No release of {flag.key!r} is under way. `release start {flag.key}` starts one.")
+        raise _no_release(flag)
     return found
+
+
+def _no_release(flag: Flag) -> ChangeRefused:
+    return ChangeRefused(f"No release of {flag.key!r} is under way. `release start {flag.key}` starts one.")
 
 
 def _gate(found: standing.Standing, text: str) -> UUID:

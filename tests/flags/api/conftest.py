@@ -1,13 +1,17 @@
 """Callers of the API, one for each kind of credential."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from flags import gatekeeping, gates, releases, standing
 from tenants import jwt
 from tenants.models import Company, Membership, User
 from tests.factories import ApiTokenFactory
+from tests.flags.api.releasing import create_disabled, evidence_comes_in, post
 
 
 @pytest.fixture
@@ -45,3 +49,30 @@ def admin(alice: User, as_person) -> Client:
 def anonymous() -> Client:
     """Nobody's client."""
     return Client()
+
+
+@pytest.fixture
+def release_clock(clock, monkeypatch):
+    """The stopped clock, which is the database's as well, as far as releases ask it."""
+    clock.move_to(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
+    for module in (gates, releases, gatekeeping, standing):
+        monkeypatch.setattr(module, "database_now", timezone.now)
+    return clock
+
+
+@pytest.fixture
+def deploy(as_token) -> Client:
+    """A program that releases."""
+    return as_token("flags:read", "flags:write", "releases:write")
+
+
+@pytest.fixture
+def in_pilot(deploy, release_clock, default_tenant, globex, acme) -> None:
+    """Route planning is in pilot, on for Default Tenant and Globex, and nobody else."""
+    create_disabled(deploy)
+    post(deploy, "release")
+    release_clock.shift(timedelta(hours=1))
+    evidence_comes_in(deploy)
+    release_clock.shift(timedelta(minutes=1))
+    assert post(deploy, "promote").status_code == 200
+    release_clock.shift(timedelta(days=1))

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from flags import changes, gates, releases
 from flags.api.releases import BatchOutput
-from flags.api.releaseshapes import GateOutput, ReleaseOutput
+from flags.api.releaseshapes import GateOutput, PromotionOutput, ReleaseOutput
 from flags.features import features_for
 from flags.models import Change, Flag, Override
 from flags.releasemodels import DailyUsage, Gate, IsolationAudit, Mail, Promotion, Release
@@ -112,7 +112,18 @@ def test_status_lists_releases_and_shows_one_with_its_history(run, in_pilot, glo
     assert "by Alice, past open gates" in out
     assert "promoted, forced  internal  pilot" in out
     shown = run("release", "status", KEY, "--json").json
-    assert set(shown) - {"key"} == set(ReleaseOutput().fields)
+    assert set(shown) - {"key", "history"} == set(ReleaseOutput().fields)
+    assert all(set(step) == set(PromotionOutput().fields) for step in shown["history"])
+
+
+def test_what_was_forced_is_said_after_the_release_has_ended_and_in_the_next_one(run, in_pilot, alice):
+    releases.roll_back(KEY, None, actor=alice, reason="not wanted")
+    ended = run("release", "status", KEY).out
+    assert "No release of trip_management is under way." in ended
+    assert "promoted, forced  internal  pilot" in ended
+    assert [step["forced"] for step in run("release", "status", KEY, "--json").json["history"]] == [False, True, False]
+    releases.start(KEY, actor=alice)
+    assert "promoted, forced  internal  pilot" in run("release", "status", KEY).out
 
 
 def test_a_flag_without_a_release_says_how_to_start_one(run):

@@ -83,7 +83,8 @@ class Features(dict[str, bool]):
     @property
     def evaluated(self) -> dict[str, bool]:
         """The keys asked for so far, with their answers."""
-        return dict(dict.items(self)) | self._unsettled
+        answered = dict(dict.items(self))  # `copy` would ask for every flag there is.
+        return answered | self._unsettled if self._unsettled else answered
 
     def decide(self, key: str, default: bool = False) -> Decision:
         """Answer with the reason. `default` answers for a key that no flag has."""
@@ -149,7 +150,9 @@ class Features(dict[str, bool]):
         """Hand over what was asked to the count of usage. `failed`: the work ended in a server error."""
         company = None if self._resolution is None else self._resolution.company
         if company is not None:
-            usage.count(company.id, self.evaluated, failed=failed)
+            # As it is, not a copy: that would cost a request more than all the rest of counting.
+            answered = self.evaluated.items() if self._unsettled else dict.items(self)
+            usage.count(company.id, answered, failed=failed)
 
     def forget(self) -> None:
         """Resolve again at the next check: what this rests on was changed here and now."""

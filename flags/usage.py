@@ -1,15 +1,18 @@
 """Counts who asked for what and how it went, without a write on anybody's way.
 
-A request hands over what it asked when it is done; a thread of this process adds it to the database in batches, every
-few seconds, when much has gathered, and at exit. A crash loses the last few seconds. The counts are evidence for gates,
-not accounts: they are kept per flag, company and day.
+A request hands over what it asked when it is done, as it is: one append to a queue, whatever the number of flags. A
+thread of this process counts it and adds the counts to the database in batches, every few seconds, when much has
+gathered, and at exit. A crash loses the last few seconds. The counts are evidence for gates, not accounts: they are
+kept per flag, company and day.
 """
 
 import atexit
 import logging
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections import deque
+from collections.abc import ItemsView, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -20,6 +23,8 @@ from tenants.rls import acting_as_system
 
 logger = logging.getLogger(__name__)
 
+HANDED_BEFORE_COUNTING = 500
+HANDED_AT_MOST = 5_000
 GATHERED_BEFORE_FLUSH = 5_000
 GATHERED_AT_MOST = 50_000
 
@@ -52,6 +57,17 @@ class Tally:
         self.last_at: datetime = datetime.min.replace(tzinfo=UTC)
         self.last_error_at: datetime | None = None
 
+    def count(self, enabled: bool, moment: datetime, failed: bool) -> None:
+        """Count one answer. An error is held against what was on."""
+        if enabled:
+            self.on += 1
+        else:
+            self.off += 1
+        if failed and enabled:
+            self.errors += 1
+            self.last_error_at = moment
+        self.last_at = max(self.last_at, moment)
+
     def add(self, other: "Tally") -> None:
         """Take over what another tally has counted."""
         self.on += other.on
@@ -62,7 +78,10 @@ class Tally:
 
 
 Name = tuple[str, str, date]
+Handed = tuple[str, float, ItemsView[str, bool], bool]
+"""A company's id, when, what was answered, and whether it ended in a server error."""
 
+_handed: deque[Handed] = deque()  # Appending to it takes no lock.
 _lock = threading.Lock()
 _writing = threading.Lock()
 _gathered: dict[Name, Tally] = {}
@@ -70,38 +89,45 @@ _enough = threading.Event()
 _thread: threading.Thread | None = None
 
 
-def count(company_id: str, evaluated: Mapping[str, bool], *, failed: bool = False) -> None:
-    """Count one request's (or one job's) answers to a company. `failed`: it ended in a server error."""
-    if not evaluated or not settings.FLAGS_USAGE_SECONDS:
+def count(company_id: str, answers: ItemsView[str, bool], *, failed: bool = False) -> None:
+    """Count one request's (or one job's) answers to a company. `failed`: it ended in a server error.
+
+    They are looked at when they are counted: what is answered late, while a response streams, may still come in.
+    """
+    if not answers or not settings.FLAGS_USAGE_SECONDS:
         return
-    now = datetime.now(UTC)
-    today = now.date()
-    with _lock:
-        for key, enabled in evaluated.items():
-            name = (company_id, key, today)
-            tally = _gathered.get(name)
-            if tally is None:
-                if len(_gathered) >= GATHERED_AT_MOST:
-                    continue
-                tally = _gathered[name] = Tally()
-            if enabled:
-                tally.on += 1
-            else:
-                tally.off += 1
-            if failed and enabled:
-                tally.errors += 1
-                tally.last_error_at = now
-            tally.last_at = now
-        much = len(_gathered) >= GATHERED_BEFORE_FLUSH
-    if much:
-        _enough.set()
+    _handed.append((company_id, time.time(), answers, failed))
+    if len(_handed) >= HANDED_BEFORE_COUNTING:
+        if len(_handed) >= HANDED_AT_MOST:
+            _gather()  # The thread does not keep up: whoever brings more counts it himself.
+        if not _enough.is_set():
+            _enough.set()
     if _thread is None:
         _start()
 
 
+def _gather() -> None:
+    """Count what was handed over. What there is no room for is left out."""
+    with _lock:
+        while _handed:
+            company_id, at, answers, failed = _handed.popleft()
+            moment = datetime.fromtimestamp(at, UTC)
+            for key, enabled in list(answers):  # At one stroke: whoever answers may not be done.
+                tally = _tally((company_id, key, moment.date()))
+                if tally is not None:
+                    tally.count(enabled, moment, failed)
+
+
+def _tally(name: Name) -> Tally | None:
+    tally = _gathered.get(name)
+    if tally is None and len(_gathered) < GATHERED_AT_MOST:
+        tally = _gathered[name] = Tally()
+    return tally
+
+
 def waiting() -> int:
-    """Return how many counts have gathered and are not written down yet."""
-    return len(_gathered)
+    """Return how many requests and counts are not written down yet."""
+    return len(_handed) + len(_gathered)
 
 
 def flush() -> int:
@@ -114,6 +140,7 @@ def flush() -> int:
 
 
 def _flush() -> int:
+    _gather()
     with _lock:
         taken = dict(_gathered)
         _gathered.clear()
@@ -163,12 +190,22 @@ def _values(day: date, tally: Tally, postgres: bool) -> tuple[Any, ...]:
 
 
 def _run() -> None:
+    due = time.monotonic() + settings.FLAGS_USAGE_SECONDS
     while True:
-        _enough.wait(settings.FLAGS_USAGE_SECONDS)
+        _enough.wait(max(due - time.monotonic(), 0))
         _enough.clear()
-        flush()
-        # Nobody else uses this thread's connection; it must not outlive a server that was restarted.
-        connections.close_all()
+        due = _turn(due)
+
+
+def _turn(due: float) -> float:
+    """Count what was handed over, and write it down where it is due or much. Return when it is due next."""
+    _gather()
+    if time.monotonic() < due and len(_gathered) < GATHERED_BEFORE_FLUSH:
+        return due
+    flush()
+    # Nobody else uses this thread's connection; it must not outlive a server that was restarted.
+    connections.close_all()
+    return time.monotonic() + settings.FLAGS_USAGE_SECONDS
 
 
 def _start() -> None:
@@ -184,6 +221,12 @@ def _after_fork() -> None:
     global _thread, _lock, _writing
     _thread = None
     _lock, _writing = threading.Lock(), threading.Lock()
+    forget()
+
+
+def forget() -> None:
+    """Drop what is not written down yet."""
+    _handed.clear()
     _gathered.clear()
 
 

@@ -1,5 +1,6 @@
 """Who asked for what: counted on nobody's way, written in batches, lost by nobody who stops in an orderly way."""
 
+import http.client
 import os
 import signal
 import socket
@@ -9,17 +10,19 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 
 from flags import snapshots, usage
 from flags.features import Features, asker_for, evaluation_scope, features_for, is_enabled
 from flags.releasemodels import DailyUsage, Usage
+from tests.conftest import Queries
 
 pytestmark = pytest.mark.django_db
 
@@ -31,9 +34,9 @@ def counting(settings, monkeypatch):
     """Usage is counted, and written down when the test says so."""
     settings.FLAGS_USAGE_SECONDS = 3600
     monkeypatch.setattr(usage, "_start", lambda: None)
-    usage._gathered.clear()
+    usage.forget()
     yield
-    usage._gathered.clear()
+    usage.forget()
 
 
 def rows() -> list[tuple]:
@@ -98,19 +101,62 @@ def test_what_cannot_be_written_is_kept_for_the_next_time(counting, acme, monkey
 
 def test_what_gathers_is_bounded(counting, monkeypatch, acme):
     monkeypatch.setattr(usage, "GATHERED_AT_MOST", 3)
-    usage.count(str(acme.pk), {f"flag_{n}": True for n in range(10)})
-    usage.count(str(acme.pk), {"flag_0": True})
-    assert len(usage._gathered) == 3
+    usage.count(str(acme.pk), {f"flag_{n}.items()": True for n in range(10)})
+    usage.count(str(acme.pk), {"flag_0": True}.items())
+    usage._gather()
+    assert usage.waiting() == 3
     assert usage._gathered[(str(acme.pk), "flag_0", datetime.now(UTC).date())].on == 2
 
 
-def test_much_that_gathers_is_written_before_its_time(counting, monkeypatch, acme):
-    monkeypatch.setattr(usage, "GATHERED_BEFORE_FLUSH", 2)
+def test_what_is_handed_over_is_counted_before_it_is_much(counting, monkeypatch, acme):
+    monkeypatch.setattr(usage, "HANDED_BEFORE_COUNTING", 2)
     usage._enough.clear()
-    usage.count(str(acme.pk), {KEY: True})
+    usage.count(str(acme.pk), {KEY: True}.items())
     assert not usage._enough.is_set()
-    usage.count(str(acme.pk), {OTHER: True})
+    usage.count(str(acme.pk), {OTHER: True}.items())
     assert usage._enough.is_set()
+
+
+def test_who_hands_over_more_than_the_thread_can_count_counts_himself(counting, monkeypatch, acme):
+    monkeypatch.setattr(usage, "HANDED_BEFORE_COUNTING", 2)
+    monkeypatch.setattr(usage, "HANDED_AT_MOST", 4)
+    for _ in range(100):
+        usage.count(str(acme.pk), {KEY: True}.items())
+        assert len(usage._handed) < 4
+    usage.flush()
+    assert rows() == [("acme", KEY, 100, 0)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_not_asked_for_does_not_count(counting, acme):
+    """Outside a transaction, where answers are settled and kept."""
+    with evaluation_scope(None, acme):
+        is_enabled(KEY)
+        is_enabled("driver_management")
+    assert usage.flush() == 2
+    assert rows() == [("acme", "driver_management", 1, 0), ("acme", KEY, 0, 1)]
+
+
+@pytest.mark.parametrize(("due", "much", "written"), [(60, 100, 0), (60, 1, 1), (-1, 100, 1)])
+def test_counts_are_written_when_they_are_due_or_many(counting, monkeypatch, acme, due, much, written):
+    monkeypatch.setattr(usage, "GATHERED_BEFORE_FLUSH", much)
+    monkeypatch.setattr(usage.connections, "close_all", lambda: None)
+    usage.count(str(acme.pk), {KEY: True}.items())
+    usage._turn(time.monotonic() + due)
+    assert len(rows()) == written
+    assert usage.waiting() == 1 - written
+
+
+def test_counting_asks_the_database_nothing_and_writes_nothing(counting, acme, bob, sign_in):
+    browser = sign_in(bob)
+    browser.get("/integrations/")
+    before = usage.waiting()
+    with Queries(connection) as queries:
+        browser.get("/integrations/")
+    assert usage.waiting() == before + 1
+    assert not [query["sql"] for query in queries if not query["sql"].lower().startswith("select")]
+    assert not [query["sql"] for query in queries if "usage" in query["sql"].lower()]
+    assert not Usage.objects.exists()
 
 
 def test_who_only_looks_counts_as_nobody(counting, alice, acme, sign_in):
@@ -121,29 +167,29 @@ def test_who_only_looks_counts_as_nobody(counting, alice, acme, sign_in):
     features_for(None, acme).explain(KEY)
     admin.get("/super-admin/inspector/", {"company": "acme", "flag": KEY})
     admin.get("/super-admin/feature-flags/")
-    assert not usage._gathered
+    assert not usage.waiting()
 
 
 def test_somebody_without_a_company_is_nobodys_usage(counting, alice):
     features = Features(lambda: asker_for(alice, None))
     assert features[KEY]
     features.count_usage()
-    assert not usage._gathered
+    assert not usage.waiting()
 
 
 def test_a_super_admin_who_views_as_a_company_is_not_the_company(counting, alice, bob, acme, sign_in):
     browser = sign_in(bob)
     browser.get("/features/")
     browser.get("/integrations/")
-    asked = len(usage._gathered)
+    asked = usage.waiting()
     assert asked
-    usage._gathered.clear()
+    usage.forget()
     eyes = sign_in(alice)
     session = eyes.session
     session["viewing_as"] = str(acme.pk)
     session.save()
     assert eyes.get("/integrations/").status_code == 200
-    assert not usage._gathered
+    assert not usage.waiting()
 
 
 def test_leaving_waits_for_a_batch_that_is_being_written(counting, acme, monkeypatch):
@@ -156,7 +202,7 @@ def test_leaving_waits_for_a_batch_that_is_being_written(counting, acme, monkeyp
         written.append(len(taken))
 
     monkeypatch.setattr(usage, "_write", slowly)
-    usage.count(str(acme.pk), {KEY: True})
+    usage.count(str(acme.pk), {KEY: True}.items())
     writer = threading.Thread(target=usage.flush)
     writer.start()
     began.wait(5)
@@ -231,25 +277,87 @@ def test_a_process_that_ends_loses_nothing(installation):
     assert counted(installation).get("driver_chat", 0) - before.get("driver_chat", 0) == 250
 
 
-def test_a_server_that_is_told_to_stop_loses_nothing(installation, tmp_path):
+@contextmanager
+def serving(installation: dict[str, str], tmp_path: Path, **environment: str):
+    """Serve on a free port, and yield the process and its address. The process is gone afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = f"gunicorn --config config/gunicorn.py --bind 127.0.0.1:{port} --workers 2 config.wsgi"
     with Path(tmp_path, "log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", *command.split()], cwd=settings.BASE_DIR, env=installation, stdout=log, stderr=log
+            [sys.executable, "-m", *command.split()],
+            cwd=settings.BASE_DIR,
+            env=installation | environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
-        before = counted(installation).get("billing_enabled", 0)
+        yield server, f"http://127.0.0.1:{port}/api/features"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def test_a_server_that_is_told_to_stop_loses_nothing(installation, tmp_path):
+    before = counted(installation).get("billing_enabled", 0)
+    with serving(installation, tmp_path) as (server, address):
         for _ in range(30):
-            ask(f"http://127.0.0.1:{port}/api/features/billing_enabled", installation["TOKEN"])
+            ask(f"{address}/billing_enabled", installation["TOKEN"])
         server.send_signal(signal.SIGTERM)
         assert server.wait(40) == 0
-        assert counted(installation)["billing_enabled"] - before == 30
-    finally:
-        server.kill()
+    assert counted(installation)["billing_enabled"] - before == 30
+
+
+def test_a_server_that_is_told_to_stop_amid_requests_loses_none_it_answered(installation, tmp_path):
+    before = counted(installation).get("ai_enabled", 0)
+    answered: list[int] = []
+    people = 4
+    with serving(installation, tmp_path) as (server, address):
+        ask(f"{address}/ai_enabled", installation["TOKEN"])
+
+        def go_on() -> None:
+            request = urllib.request.Request(
+                f"{address}/ai_enabled", headers={"Authorization": f"Bearer {installation['TOKEN']}"}
+            )
+            with suppress(OSError, http.client.HTTPException):
+                while True:
+                    with urllib.request.urlopen(request, timeout=30) as response:
+                        response.read()
+                        answered.append(response.status)
+
+        threads = [threading.Thread(target=go_on) for _ in range(people)]
+        for thread in threads:
+            thread.start()
+        while len(answered) < 50:
+            time.sleep(0.02)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(40) == 0
+        for thread in threads:
+            thread.join(40)
+    got = counted(installation)["ai_enabled"] - before - 1
+    # Whoever was being answered when the server closed may not have heard.
+    assert len(answered) <= got <= len(answered) + people
+
+
+def test_a_server_that_is_killed_loses_the_last_seconds_at_most(installation, tmp_path):
+    before = counted(installation).get("accounting_enabled", 0)
+    with serving(installation, tmp_path, FLAGS_USAGE_SECONDS="1") as (server, address):
+        for _ in range(20):
+            ask(f"{address}/accounting_enabled", installation["TOKEN"])
+        written, waited = 0, 0.0
+        while written < 20 and waited < 30:  # On a busy machine a second may take long.
+            time.sleep(0.5)
+            waited += 0.5
+            written = counted(installation).get("accounting_enabled", 0) - before
+        assert written == 20
+        for _ in range(5):
+            ask(f"{address}/accounting_enabled", installation["TOKEN"])
+        os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+    assert 20 <= counted(installation)["accounting_enabled"] - before <= 25
 
 
 def ask(address: str, token: str) -> None:
@@ -272,6 +380,6 @@ def test_days_are_those_of_the_world_not_of_the_server(counting, acme, time_mach
     late = datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC)
     for moment in (late, late + timedelta(seconds=2)):
         with time_machine_at(moment):
-            usage.count(str(acme.pk), {KEY: True})
+            usage.count(str(acme.pk), {KEY: True}.items())
     usage.flush()
     assert [row.day.isoformat() for row in DailyUsage.objects.order_by("day")] == ["2026-03-02", "2026-03-03"]

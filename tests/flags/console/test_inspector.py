@@ -133,7 +133,7 @@ def test_odd_moments_are_answered(alices, acme, at):
 def test_looking_writes_nothing_and_is_no_use(alices, alice, acme, globex, settings):
     settings.FLAGS_USAGE_SECONDS = 5
     changes.set_override(acme, "api_access", True, actor=alice)
-    usage._gathered.clear()
+    usage.forget()
     before = (Change.objects.count(), list(Override.objects.values()))
     alices.get(PAGE, {"company": ["acme", "globex"], "override": "on", "open": "acme:api_access"})
     usage.flush()

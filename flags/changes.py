@@ -324,6 +324,8 @@ def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "", ve
     reason = clean_reason(reason)
     with writing("remove a channel's answer"):
         flag = locked_flag(key)
+        if not ReleaseChannel.objects.filter(pk=channel).exists():
+            raise Missing(f"There is no release channel {channel!r}.", code="CHANNEL_NOT_FOUND")
         row = ChannelDefault.objects.filter(flag=flag, channel=channel).first()
         if row is not None:
             gatekeeping.refuse_removal(flag, channel)

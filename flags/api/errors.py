@@ -27,6 +27,8 @@ UNAVAILABLE = {
     True: "The change was saved, and then the database was lost before it could say so. Do not repeat it.",
     None: "The database was lost while it saved. Whether it did is not known: look in the history for this request_id.",
 }
+MOST_ERRORS = 100
+LONGEST_MESSAGE = 300
 
 Errors = Mapping[str, list[str]]
 
@@ -38,7 +40,10 @@ OWN_WORDS: dict[type[rest.APIException], tuple[str, str]] = {
     rest.NotFound: ("NOT_FOUND", "There is nothing here."),
     rest.MethodNotAllowed: ("METHOD_NOT_ALLOWED", "This address does not take that method. See the Allow header."),
     rest.NotAcceptable: ("NOT_ACCEPTABLE", "This address answers in JSON. Accept application/json."),
-    rest.UnsupportedMediaType: ("UNSUPPORTED_MEDIA_TYPE", "This address does not take that media type."),
+    rest.UnsupportedMediaType: (
+        "UNSUPPORTED_MEDIA_TYPE",
+        "This address does not take that media type. Send application/json; a file of overrides is text/csv.",
+    ),
     rest.Throttled: ("RATE_LIMITED", "Too many calls. Wait as long as Retry-After says."),
 }
 
@@ -151,11 +156,9 @@ def _rest(request: HttpRequest, exc: rest.APIException) -> tuple[dict[str, Any],
         errors = flatten(exc.detail)
         if errors.keys() == {""}:
             errors = {"body": errors[""]}
-        fields = ", ".join(errors)
-        first = next(iter(errors.values()))[0]
         index = first_index(exc.detail)
         extra = {} if index is None else {"index": index}
-        return describe(request, 400, "INVALID", f"Not valid: {fields}. {first}", errors=errors, extra=extra), headers
+        return describe(request, 400, "INVALID", _in_words(errors), errors=bounded(errors), extra=extra), headers
     if isinstance(exc, TooLarge):
         return describe(request, 413, "CONTENT_TOO_LARGE", str(exc.detail)), headers
     wait = getattr(exc, "wait", None)
@@ -164,12 +167,25 @@ def _rest(request: HttpRequest, exc: rest.APIException) -> tuple[dict[str, Any],
     code, detail = next(
         (words for kind, words in OWN_WORDS.items() if isinstance(exc, kind)), ("REFUSED", str(exc.detail))
     )
+    headers |= getattr(exc, "own_headers", {})
     own = getattr(exc, "code", None)
     if own is not None:
         return describe(request, exc.status_code, own, str(exc.detail)), headers
     if isinstance(exc, rest.ParseError) and str(exc.detail) != rest.ParseError.default_detail:
         detail = str(exc.detail)
     return describe(request, exc.status_code, code, detail), headers
+
+
+def _in_words(errors: Errors) -> str:
+    names = list(errors)
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"Not valid: {', '.join(names[:10])}{more}. {errors[names[0]][0][:LONGEST_MESSAGE]}"
+
+
+def bounded(errors: Errors) -> Errors:
+    """Return the first hundred errors. A refusal never throws back all that was thrown at it."""
+    first = list(errors.items())[:MOST_ERRORS]
+    return {name: [message[:LONGEST_MESSAGE] for message in messages] for name, messages in first}
 
 
 def flatten(detail: Any, path: str = "") -> dict[str, list[str]]:

@@ -13,10 +13,14 @@ from flags.api.errors import TooLarge
 JSON_BYTES = 1_000_000
 CSV_BYTES = 10_000_000
 DEPTH = 20
+MOST_NAMES = 1000
+LONGEST_NAME = 200
 
 
 class StrictJsonParser(BaseParser):
     """One JSON object (RFC 8259): UTF-8, no key twice, at most 20 deep and a megabyte, no NUL, no NaN.
+
+    No object in it has more than 1,000 names, and no name more than 200 characters.
 
     What JSON leaves open, databases and other languages read differently; so it is refused here, once.
     """
@@ -26,6 +30,7 @@ class StrictJsonParser(BaseParser):
     deepest = DEPTH
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping | None = None) -> dict:
+        refuse_compressed(parser_context)
         text = read_text(stream, self.most_bytes)
         check_depth(text, self.deepest)
         try:
@@ -56,7 +61,24 @@ class CsvParser(BaseParser):
     media_type = "text/csv"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping | None = None) -> Any:
+        refuse_compressed(parser_context)
         return read_text(stream, CSV_BYTES).removeprefix("\ufeff")
+
+
+class Compressed(UnsupportedMediaType):
+    """A body that is packed. What it would unpack to, nobody knows before it is too late."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+    def __init__(self) -> None:
+        super().__init__("", detail="Send the body as it is, without Content-Encoding.")
+        self.own_headers = {"Accept-Encoding": "identity"}
+
+
+def refuse_compressed(context: Mapping | None) -> None:
+    """Raise Compressed for a body under a Content-Encoding (RFC 9110, 15.5.16)."""
+    if (context or {})["request"].headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Compressed
 
 
 def read_text(stream: IO[bytes], most: int) -> str:
@@ -92,12 +114,16 @@ def check_depth(text: str, deepest: int = DEPTH) -> None:
 
 
 def check_strings(value: Any, path: str = "") -> None:
-    """Refuse NUL and lone surrogates, keys included: no database keeps them."""
+    """Refuse NUL and lone surrogates, names included: no database keeps them. Refuse names without end."""
     if isinstance(value, str):
         if "\x00" in value or any(unicodedata.category(char) == "Cs" for char in value if char >= "\ud800"):
             raise ValidationError({path or "body": ["Leave out NUL characters and lone surrogates."]})
     elif isinstance(value, dict):
+        if len(value) > MOST_NAMES:
+            raise ValidationError({path or "body": [f"It says {len(value):,} names. At most {MOST_NAMES:,} are read."]})
         for key, inner in value.items():
+            if len(key) > LONGEST_NAME:
+                raise ValidationError({path or "body": [f"Names have at most {LONGEST_NAME} characters."]})
             check_strings(key, path)
             check_strings(inner, f"{path}.{key}" if path else key)
     elif isinstance(value, list):

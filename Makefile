@@ -10,7 +10,7 @@ ARGS ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e bench faults lint format types clean
+.PHONY: help demo test e2e clients bench faults lint format types clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -23,6 +23,9 @@ test: $(STAMPS)/dev ## Run the tests; DATABASE_URL and CACHE_URL choose the data
 
 e2e: $(STAMPS)/e2e ## Run the tests that drive a browser (needs chromium)
 	$(PY) -m pytest -m browser $(ARGS)
+
+clients: $(STAMPS)/e2e $(STAMPS)/clients ## Run the tests with published OpenFeature clients (needs node 20, npm and chromium)
+	$(PY) -m pytest -m clients $(ARGS)
 
 bench: $(STAMPS)/dev ## Measure, and say which bars hold; ARGS=--quick for a rough look, ARGS=--help for the rest
 	$(PY) -m tests.benchmarks $(ARGS)
@@ -45,7 +48,7 @@ types: $(STAMPS)/dev ## Check the types
 	DJANGO_DEBUG=true $(PY) -m mypy
 
 clean: ## Remove what was made: .venv, caches, collected files and the local database
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build staticfiles *.egg-info *.sqlite3*
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build staticfiles *.egg-info *.sqlite3* docs/examples/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp stands for a finished installation; an interrupted one leaves none behind and is simply repeated.
@@ -55,6 +58,11 @@ $(STAMPS)/e2e: EXTRAS := dev,e2e
 $(STAMPS)/run $(STAMPS)/dev $(STAMPS)/e2e: pyproject.toml constraints.txt | $(PY)
 	@echo "Installing headgate[$(EXTRAS)] into $(VENV)"
 	@$(PIP) --editable '.[$(EXTRAS)]'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/clients: docs/examples/package.json docs/examples/package-lock.json | $(PY)
+	@echo "Installing published clients into docs/examples/node_modules"
+	@cd docs/examples && npm ci --silent
 	@mkdir -p $(STAMPS) && touch $@
 
 $(PY):

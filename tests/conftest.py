@@ -12,6 +12,7 @@ import importlib
 import itertools
 import os
 import re
+import shutil
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -41,6 +42,7 @@ hypothesis_settings.register_profile("headgate", deadline=None)
 hypothesis_settings.load_profile("headgate")
 
 CHROMIUM = Path("/usr/bin/chromium")
+NODE_PACKAGES = Path(settings.BASE_DIR) / "docs" / "examples" / "node_modules"
 TEST_BINDING = rls.Binding(rls.CONSOLE_ROLE, why="a test")
 _cache_names = itertools.count()
 
@@ -62,6 +64,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         lacking("Redis, named by CACHE_URL")
     if item.get_closest_marker("browser") and not CHROMIUM.exists():
         lacking(f"Chromium at {CHROMIUM}")
+    if item.get_closest_marker("clients") and not (shutil.which("node") and NODE_PACKAGES.exists()):
+        lacking("Node, and its packages in docs/examples (`npm ci` there)")
 
 
 def _is_redis() -> bool:

@@ -265,6 +265,7 @@ class Change(models.Model):
             models.Index(F("at").desc(), F("id").desc(), name="changes_newest_first"),
             models.Index(F("flag"), F("at").desc(), F("id").desc(), name="changes_of_a_flag"),
             models.Index(F("company_id"), F("at").desc(), F("id").desc(), name="changes_of_a_company"),
+            models.Index(F("actor_id"), F("at").desc(), F("id").desc(), name="changes_of_an_actor"),
             models.Index(F("batch"), name="changes_of_a_batch", condition=Q(batch__isnull=False)),
             models.Index(F("request_id"), name="changes_of_a_request"),
             models.Index(F("flag"), F("at"), name="changes_of_a_default", condition=Q(verb__in=DEFAULT_VERBS)),

@@ -114,6 +114,15 @@ def person_rows(company: Company, memberships: Iterable[Membership]) -> list[Per
     return [PersonRow(membership, grants.get(membership.user_id, [])) for membership in found]
 
 
+def memberships_of(person: User) -> list[PersonRow]:
+    """Return where one person belongs, home first, each with the grants and denials they hold there. Two queries."""
+    found = list(Membership.objects.filter(user=person).select_related("company").order_by("-is_home", "company__name"))
+    grants: dict[object, list[Grant]] = {}
+    for grant in Grant.objects.filter(user=person).select_related("flag", "created_by").order_by("flag__name"):
+        grants.setdefault(grant.company_id, []).append(grant)
+    return [PersonRow(membership, grants.get(membership.company_id, [])) for membership in found]
+
+
 def granted_flags(company: Company, at: datetime | None = None) -> list[GrantedFlag]:
     """Return the live flags that need a grant, with how many of the company's people hold one that counts now."""
     at = at or timezone.now()

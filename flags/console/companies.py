@@ -1,6 +1,5 @@
 """Companies: the list, one of them on its page, making, editing and (de)activating one, and its history."""
 
-from itertools import groupby
 from typing import Any
 
 from django.http import HttpResponse
@@ -12,7 +11,7 @@ from flags import changes, companies, companyfeatures, finding, history, roster
 from flags.companyimpact import impact_of_move
 from flags.console.companyforms import CompanyForm, DeactivateForm, NewCompanyForm
 from flags.console.forms import CursorForm
-from flags.console.history import CHANGES_PER_PAGE, entries
+from flags.console.history import CHANGES_PER_PAGE, by_day, entries
 from flags.console.paging import address
 from flags.console.responses import console_view, here, page_or_fragment, say_what_changed, status_of
 from flags.console.searching import search, text_of
@@ -87,11 +86,10 @@ def company_changes(request: HttpRequest, slug: str) -> HttpResponse:
     company = company_or_404(slug)
     cursors = CursorForm(request.GET).filters()
     page = history.newest_first(history.find_changes().filter(company_id=company.pk), CHANGES_PER_PAGE, **cursors)
-    days = groupby(entries(page.rows), key=lambda entry: timezone.localdate(entry.change.at))
     context = {
         "company": company,
         "tabs": tabs(company, "company_changes"),
-        "days": [(day, list(lines)) for day, lines in days],
+        "days": by_day(page.rows),
         "today": timezone.localdate(),
         "newer": address(request, before=page.previous, after=None) if page.previous else None,
         "older": address(request, after=page.next, before=None) if page.next else None,

@@ -50,6 +50,7 @@ class ChangeFilterForm(FilterForm):
     via = forms.ChoiceField(required=False, choices=[("", "Any door"), *((door, door) for door in VIA)])
     since = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    batch = forms.UUIDField(required=False)
 
 
 class ChangeForm(forms.Form):

@@ -1,10 +1,8 @@
-"""History: who changed what, when and why; as sentences, as a file, and back again."""
+"""History: who changed what, when and why; as sentences, and back again."""
 
-import csv
-import io
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -26,21 +24,6 @@ from flags.sentences import FieldChange, Sentence, compared, fields, sentence
 from tenants.models import Company
 
 CHANGES_PER_PAGE = 50
-EXPORTED_AT_MOST = 10_000
-COLUMNS = (
-    "at",
-    "actor",
-    "via",
-    "verb",
-    "flag",
-    "company",
-    "sentence",
-    "before",
-    "after",
-    "reason",
-    "request_id",
-    "batch",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +36,19 @@ class Entry:
     can_revert: bool
     flag_exists: bool
     company_exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Neighbouring lines of history that belong together: one, or several of one batch, which has `total` in all."""
+
+    first: Entry
+    others: list[Entry]
+    total: int
+
+    @property
+    def batch(self) -> UUID | None:
+        return self.first.change.batch if self.total > 1 else None
 
 
 def entries(changes: Iterable[Change]) -> list[Entry]:
@@ -74,68 +70,49 @@ def entries(changes: Iterable[Change]) -> list[Entry]:
     ]
 
 
+def by_day(changes: Iterable[Change], *, apart: bool = False) -> list[tuple[date, list[Lines]]]:
+    """Return lines of history by day, those of one batch folded into one. Three queries, whatever their number.
+
+    `apart` leaves every line by itself, for a page that is about one batch.
+    """
+    found = list(changes)
+    sizes = {} if apart else history.batch_sizes(found)
+    days = groupby(entries(found), key=lambda entry: timezone.localdate(entry.change.at))
+    return [(day, list(_folded(of_day, sizes))) for day, of_day in days]
+
+
+def _folded(of_day: Iterable[Entry], sizes: Mapping[UUID, int]) -> Iterator[Lines]:
+    def together(entry: Entry) -> UUID:
+        batch = entry.change.batch
+        return batch if batch is not None and sizes.get(batch, 1) > 1 else entry.change.pk
+
+    for name, group in groupby(of_day, key=together):
+        first, *others = group
+        yield Lines(first, others, sizes.get(name, 1))
+
+
 @console_view("GET")
 def change_list(request: HttpRequest) -> HttpResponse:
     """Every change as a sentence, newest first, with filters that live in the address."""
     form = ChangeFilterForm(request.GET)
     filters = form.filters()
     page = history.newest_first(history.find_changes(**filters), CHANGES_PER_PAGE, **CursorForm(request.GET).filters())
-    days = groupby(entries(page.rows), key=lambda entry: timezone.localdate(entry.change.at))
     context = {
         "form": form,
         "filters": filters,
         "chips": [(form[name].label, value, address(request, "", **{name: None})) for name, value in filters.items()],
-        "days": [(day, list(lines)) for day, lines in days],
+        "days": by_day(page.rows, apart="batch" in filters),
         "today": timezone.localdate(),
         "newer": address(request, before=page.previous, after=None) if page.previous else None,
         "older": address(request, after=page.next, before=None) if page.next else None,
-        "export": address(request, reverse("console:change_export"), before=None, after=None),
+        "files": [
+            (kind.upper(), address(request, reverse(f"console:change_{kind}"), before=None, after=None))
+            for kind in ("csv", "json")
+        ],
         "here": request.get_full_path(),
     }
     said = f"{len(page.rows)} changes"
     return page_or_fragment(request, "console/change_list.html", "console/_change_list.html", context, said=said)
-
-
-@console_view("GET")
-def change_export(request: HttpRequest) -> HttpResponse:
-    """Everything the list shows, all pages of it, as CSV: at most EXPORTED_AT_MOST lines, and it says so.
-
-    Built here and now, in the request's own transaction; a stream would be read after that had ended.
-    """
-    found = history.find_changes(**ChangeFilterForm(request.GET).filters())
-    changes = list(found[: EXPORTED_AT_MOST + 1])
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows(_line(change) for change in changes[:EXPORTED_AT_MOST])
-    if len(changes) > EXPORTED_AT_MOST:
-        writer.writerow([f"Only the newest {EXPORTED_AT_MOST} lines are here. Narrow the filters for the others."])
-    response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="headgate-changes-{timezone.localdate():%Y-%m-%d}.csv"'
-    return response
-
-
-def _line(change: Change) -> list[str]:
-    cells: list[Any] = [
-        change.at.isoformat(),
-        change.actor,
-        change.via,
-        change.verb,
-        change.flag,
-        change.company_slug,
-        sentence(change).text,
-        json.dumps(change.before, ensure_ascii=False),
-        json.dumps(change.after, ensure_ascii=False),
-        change.reason,
-        change.request_id,
-        change.batch or "",
-    ]
-    return [harmless(str(cell)) for cell in cells]
-
-
-def harmless(cell: str) -> str:
-    """Keep a spreadsheet from taking text for a formula (OWASP, CSV injection)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 @console_view("GET", "POST")

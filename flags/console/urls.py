@@ -9,11 +9,13 @@ from flags.console import (
     flags,
     grants,
     history,
+    historyfiles,
     inspector,
     isolation,
     overrides,
     palette,
     people,
+    persons,
     releasedrawers,
     releases,
     savedviews,
@@ -106,6 +108,7 @@ urlpatterns = [
         name="member_revoke",
     ),
     path("companies/<slug:slug>/grants/<slug:key>/", grants.company_grant, name="company_grant"),
+    path("people/<uuid:user>/", persons.person_detail, name="person_detail"),
     # Tokens
     path("tokens/", tokens.token_list, name="token_list"),
     path("tokens/new/", tokens.token_new, name="token_new"),
@@ -114,6 +117,7 @@ urlpatterns = [
     path("style/", style.style, name="style"),
     # History
     path("changes/", history.change_list, name="change_list"),
-    path("changes.csv", history.change_export, name="change_export"),
+    path("changes.csv", historyfiles.change_csv, name="change_csv"),
+    path("changes.json", historyfiles.change_json, name="change_json"),
     path("changes/<uuid:pk>/revert/", history.change_revert, name="change_revert"),
 ]

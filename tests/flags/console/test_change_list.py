@@ -8,7 +8,8 @@ import pytest
 import time_machine
 
 from flags import changes, companies
-from flags.console import history as door
+from flags.console import history
+from flags.console import historyfiles as door
 from flags.models import Change, Flag, Override
 from tests.factories import ChangeFactory
 from tests.flags.console.browsing import HTMX, text_of
@@ -82,7 +83,7 @@ def test_nothing_yet_and_nothing_found_are_two_things(alices, alice):
 
 
 def test_pages_lead_to_older_and_back(alices):
-    for number in range(door.CHANGES_PER_PAGE + 3):
+    for number in range(history.CHANGES_PER_PAGE + 3):
         ChangeFactory(reason=f"reason {number:03}")
     first = alices.get(HISTORY)
     assert "reason 052" in text_of(first)
@@ -134,11 +135,11 @@ def test_the_file_holds_exactly_what_is_shown(alices, alice, acme):
 
 
 def test_it_holds_all_pages(alices):
-    ChangeFactory.create_batch(door.CHANGES_PER_PAGE + 5)
-    assert len(rows(alices.get(FILE))) == 1 + door.CHANGES_PER_PAGE + 5
+    ChangeFactory.create_batch(history.CHANGES_PER_PAGE + 5)
+    assert len(rows(alices.get(FILE))) == 1 + history.CHANGES_PER_PAGE + 5
     first = alices.get(HISTORY)
     older = alices.get(first.context["older"])
-    assert older.context["export"] == FILE  # where a page begins is no filter
+    assert older.context["files"][0] == ("CSV", FILE)  # where a page begins is no filter
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])

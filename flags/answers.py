@@ -29,22 +29,35 @@ WHENEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Overlay(Mapping[str, bool]):
-    """Few answers of one's own over many that are shared. `own` answers no key that `shared` does not."""
+    """Few answers of one's own over many that are shared. `own` answers no key that `shared` does not.
 
-    __slots__ = ("own", "shared")
+    What hangs on nothing but the company's place in a rollout is worked out when somebody asks: a company is asked for
+    a few features and not for all that are on their way. From then on it is among `own`.
+    """
 
-    def __init__(self, shared: Mapping[str, bool], own: Mapping[str, bool]) -> None:
-        self.shared = shared
+    __slots__ = ("base", "company_id", "own", "shared")
+
+    def __init__(self, base: "Base", own: dict[str, bool], company_id: str) -> None:
+        self.base = base
+        self.shared = base.answers
         self.own = own
+        self.company_id = company_id
 
     def __getitem__(self, key: str) -> bool:
-        enabled = self.own.get(key)
-        return self.shared[key] if enabled is None else enabled
+        enabled = self.get(key)
+        if enabled is None:
+            raise KeyError(key)
+        return enabled
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the answer, or `default` where there is none. Here for speed alone: every first check asks it."""
         enabled = self.own.get(key)
-        return self.shared.get(key, default) if enabled is None else enabled
+        if enabled is None:
+            percentage = self.base.rollouts.get(key)
+            if percentage is None:
+                return self.shared.get(key, default)
+            enabled = self.own[key] = bucket(key, self.company_id) < percentage
+        return enabled
 
     def __contains__(self, key: object) -> bool:
         return key in self.shared
@@ -80,7 +93,8 @@ class Rules:
 class Base:
     """The answers of a company that differs in nothing, and the keys whose answers hang on the company's id.
 
-    `rollouts` are the latter where nothing but the bucket decides; `by_company` are those that need all rules.
+    `rollouts` are the latter where nothing but the bucket decides (what `answers` says of them is nobody's answer);
+    `by_company` are those that need all rules.
     """
 
     answers: Mapping[str, bool]
@@ -124,7 +138,7 @@ class Answers:
             )
         if not lost:
             return self.company
-        return Overlay(self.company.shared, {**self.company.own, **dict.fromkeys(lost, False)})
+        return Overlay(self.company.base, {**self.company.own, **dict.fromkeys(lost, False)}, self.facts.id)
 
 
 def compile_rules(version: int, flags: Iterable[FlagRules]) -> Rules:
@@ -197,7 +211,7 @@ def compile_company(rules: Rules, version: int, facts: CompanyFacts, at: datetim
     """Answer every flag for one company as of `at`, over the base it shares with its channel and plan."""
     base = rules.base(facts.channel, facts.plan)
     plain, shared = base.plain, base.answers
-    own = {key: bucket(key, facts.id) < percentage for key, percentage in base.rollouts.items()}
+    own: dict[str, bool] = {}
     touched = set(base.by_company)
     ends: list[datetime] = []
     for key, override in facts.overrides.items():
@@ -217,6 +231,6 @@ def compile_company(rules: Rules, version: int, facts: CompanyFacts, at: datetim
         ends += [end for grant in grants.values() if (end := grant.expires_at) is not None and at < end]
     for key in _with_dependents(rules, touched) if touched else ():
         own[key] = evaluate_for_company(rules.flags, key, facts, at).enabled
-    company = Overlay(shared, own)
+    company = Overlay(base, own, facts.id)
     by_grant = tuple(key for key in rules.needs_grant if company[key])
     return Answers(rules, version, facts, company, by_grant, min(ends) if ends else None)

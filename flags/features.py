@@ -42,7 +42,6 @@ class Features(dict[str, bool]):
     __slots__ = ("_ask", "_resolution", "_unsettled")
 
     def __init__(self, ask: Callable[[], Asker]) -> None:
-        super().__init__()
         self._ask = ask
         self._resolution: Resolution | None = None
         self._unsettled: dict[str, bool] = {}

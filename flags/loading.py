@@ -16,6 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from flags.evaluation import ChannelAnswer, CompanyFacts, FlagRules, GrantFact, OverrideFact
 from flags.versions import NIL, as_stored
+from tenants import patience
 from tenants.rls import fetch_as_system
 
 P = ParamSpec("P")
@@ -123,7 +124,8 @@ def load(company_id: UUID | None, *, rules: bool, using: str = DEFAULT_DB_ALIAS)
     nil = as_stored(NIL, vendor)
     scope = nil if company_id is None else as_stored(company_id, vendor)
     params = (nil, scope) if company_id is None else (nil, scope, scope)
-    row = fetch_as_system(_sql(vendor, rules, company_id is not None), params, using)[0]
+    with patience.at_most(patience.QUICK_SECONDS):
+        row = fetch_as_system(_sql(vendor, rules, company_id is not None), params, using)[0]
     return Loaded(row[0], 0 if company_id is None else row[1], row[2], row[3])
 
 

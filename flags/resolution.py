@@ -14,12 +14,10 @@ from uuid import UUID
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseProblem
-from django.utils import timezone
 
 from flags import snapshots
 from flags.answers import Answers, Rules
 from flags.evaluation import CompanyFacts, Subject
-from tenants import patience
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +27,7 @@ _loop_helper = ThreadPoolExecutor(max_workers=4, thread_name_prefix="features")
 _complained_at = float("-inf")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen, only because every request makes one, and pays for that.
 class Asker:
     """Who asks: a company, a person in it or none, and whether it is a super admin who views as nobody else."""
 
@@ -38,7 +36,7 @@ class Asker:
     is_super_admin: bool = False
 
 
-@dataclass(slots=True)  # Not frozen, only because every request makes one, and pays for that.
+@dataclass(slots=True)  # Not frozen, for the same reason.
 class Resolution:
     """All that one asker's answers rest on, as of one moment. `rules` is None when nothing could be read, ever.
 
@@ -64,7 +62,7 @@ NOTHING_KNOWN = Resolution({}, None, None, Asker(), datetime.min.replace(tzinfo=
 
 def resolve(ask: Callable[[], Asker]) -> Resolution:
     """Return what answers rest on for whoever `ask` names. One query when nothing has changed. Never raises."""
-    at = timezone.now()
+    at = datetime.now(UTC)  # What Django's `now` is, without asking the settings whether to.
     try:
         return _resolve_exactly(ask, at)
     except SynchronousOnlyOperation:
@@ -98,11 +96,9 @@ def _resolve_and_let_go(ask: Callable[[], Asker]) -> Resolution:
 def _resolve_exactly(ask: Callable[[], Asker], at: datetime) -> Resolution:
     asker = ask()
     known: Answers | Rules | None = None
-    with patience.at_most(patience.QUICK_SECONDS):
-        if asker.company_id is not None and not asker.is_super_admin:
-            known = snapshots.resolve(asker.company_id, at)
-        known = known or snapshots.resolve_rules(at)
-    return _resolution(known, asker, at)
+    if asker.company_id is not None and not asker.is_super_admin:
+        known = snapshots.resolve(asker.company_id, at)
+    return _resolution(known or snapshots.resolve_rules(at), asker, at)
 
 
 def _resolution(known: Answers | Rules, asker: Asker, at: datetime, *, stale: bool = False) -> Resolution:

@@ -68,8 +68,8 @@ def clear() -> None:
 # Changes on their way
 
 
-class Uncommitted:
-    """Stands among a transaction's on-commit callbacks while a change is not committed; gone if it is rolled back."""
+class Uncommitted(versions.Unsettled):
+    """A change that is not committed; once it is, what this process had read of it is brought up to date."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
@@ -155,7 +155,7 @@ def resolve(company_id: UUID, at: datetime) -> Answers | None:
     None means that there is no such company, or no active one. One query when nothing has changed; one more for a
     company or rules not seen yet. Raises django.db.Error, or Malformed where nothing whole was ever seen.
     """
-    seen = None if uncommitted() else versions.current(company_id)
+    seen = versions.current(company_id)
     if seen is None:
         return _compile(*_read_uncommitted(company_id), at)
     known = _known.get(company_id)
@@ -172,7 +172,7 @@ def resolve(company_id: UUID, at: datetime) -> Answers | None:
 
 def resolve_rules(at: datetime) -> Rules:
     """Return every flag's rules, for an asker without a company. Same promise and costs as `resolve`."""
-    seen = None if uncommitted() else versions.current(None)
+    seen = versions.current(None)
     if seen is None:
         return _read_uncommitted(None)[0]
     return _rules_at_least(seen[0])

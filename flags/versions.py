@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from flags.triggers import CHANGED_SETTING, GLOBAL_SCOPE
+from tenants import patience
 
 NIL = UUID(GLOBAL_SCOPE)
 QUERY = (
@@ -19,6 +20,11 @@ QUERY = (
 )
 # The triggers leave a note for the rest of the transaction, so that a change by `update` or raw SQL is known too.
 POSTGRES_QUERY = f"{QUERY}, current_setting('{CHANGED_SETTING}', true)"
+
+
+class Unsettled:
+    """Stands among a transaction's on-commit callbacks while it has changed rules; gone where that is taken back."""
+
 
 Source = Callable[[UUID | None, BaseDatabaseWrapper], tuple[int, int] | None]
 _source: Source | None = None
@@ -50,13 +56,15 @@ def current(company_id: UUID | None, using: str = DEFAULT_DB_ALIAS) -> tuple[int
     is_postgres = connection.vendor == "postgresql"
     if connection.in_atomic_block and not is_postgres:
         return None  # A transaction on SQLite is there to write, and cannot tell us what it wrote.
+    if connection.run_on_commit and any(isinstance(entry[1], Unsettled) for entry in connection.run_on_commit):
+        return None
     if _source is not None and using == DEFAULT_DB_ALIAS:
         told = _source(company_id, connection)
         if told is not None:
             return told
     nil = as_stored(NIL, connection.vendor)
     company = nil if company_id is None else as_stored(company_id, connection.vendor)
-    with connection.cursor() as cursor:
+    with patience.at_most(patience.QUICK_SECONDS), connection.cursor() as cursor:
         cursor.execute(POSTGRES_QUERY if is_postgres else QUERY, (nil, company))
         rules, own, *note = cursor.fetchone()
     return None if any(note) else (rules, 0 if company_id is None else own)

@@ -27,6 +27,7 @@ from django.db.backends.signals import connection_created
 from flags import listening, snapshots, versions
 from flags.triggers import COMPANY_TABLES, GLOBAL_TABLES
 from flags.versions import NIL
+from tenants import patience
 
 logger = logging.getLogger(__name__)
 
@@ -148,11 +149,13 @@ def _watch(stop: threading.Event, wake: threading.Event) -> None:
     failures = 0
     while not stop.is_set():
         try:
-            ears = listening.open_ears()
+            with patience.at_most(patience.QUICK_SECONDS):
+                ears = listening.open_ears()
             watched = Watched()
             while not stop.is_set():
                 wake.clear()
-                watched.look(ears)
+                with patience.at_most(patience.QUICK_SECONDS):
+                    watched.look(ears)
                 failures = 0
                 ears.wait(_bound / LOOKS_WITHIN_THE_BOUND, wake)
         except Exception as error:  # Whatever it is, checks ask for themselves meanwhile.

@@ -77,10 +77,14 @@ class Run:
         return few if self.quick else many
 
     def in_turns(self, works: Mapping[str, tuple[Work, int]], rounds: int = 15) -> dict[str, Times]:
-        """Time each work, so many repetitions a round, all in turn, and U among them. Times are of one repetition."""
-        every = {"": (_look_up, 20_000), **works}
+        """Time each work, so many repetitions a round, all in turn, and U among them. Times are of one repetition.
+
+        Many short rounds find the moments in which the machine does nothing else; few long ones do not. A round of less
+        than a millisecond mostly ends before the scheduler takes the core away.
+        """
+        every = {"": (_look_up, 5_000), **works}
         times: dict[str, list[float]] = {name: [] for name in every}
-        for _ in range(self.about(rounds, max(3, rounds // 3))):
+        for _ in range(self.about(rounds, max(3, rounds // 4))):
             for name, (work, repetitions) in every.items():
                 times[name].append(timed(work, repetitions))
         self.unit = min(self.unit, min(times.pop("")) - _loop())
@@ -134,8 +138,8 @@ def loop(times: int) -> None:
 
 
 def _loop() -> float:
-    return min(timed(loop, 20_000) for _ in range(5))
+    return min(timed(loop, 5_000) for _ in range(40))
 
 
 def _unit_alone() -> float:
-    return min(timed(_look_up, 20_000) for _ in range(20)) - _loop()
+    return min(timed(_look_up, 5_000) for _ in range(80)) - _loop()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flags.answers import Overlay, compile_company, compile_rules, with_kills
+from flags.answers import Base, Overlay, compile_company, compile_rules, with_kills
 from flags.evaluation import (
     ChannelAnswer,
     CompanyFacts,
@@ -15,6 +15,7 @@ from flags.evaluation import (
     GrantFact,
     OverrideFact,
     Subject,
+    bucket,
     evaluate,
     evaluate_for_company,
 )
@@ -141,15 +142,21 @@ def test_a_company_costs_its_differences_and_not_a_copy_of_every_flag():
     assert sys.getsizeof(answers.company.own) < 500 < sys.getsizeof(dict(answers.company))
 
 
-def test_only_a_company_of_the_channel_has_its_rollouts_among_its_differences():
+def test_a_companys_place_in_a_rollout_is_worked_out_when_somebody_asks():
     channels = {"pilot": ChannelAnswer(True, 50)}
     rules = compile_rules(1, [FlagRules("api_access", channels=channels), FlagRules("billing_enabled")])
-    assert set(compile_company(rules, 1, COMPANY, AT).company.own) == {"api_access"}
-    assert not compile_company(rules, 1, replace(COMPANY, channel="general"), AT).company.own
+    answers = compile_company(rules, 1, COMPANY, AT)
+    assert not answers.company.own
+    assert answers.company["api_access"] is (bucket("api_access", COMPANY.id) < 50)
+    assert set(answers.company.own) == {"api_access"}
+    elsewhere = compile_company(rules, 1, replace(COMPANY, channel="general"), AT)
+    assert not any(dict(elsewhere.company).values())
+    assert not elsewhere.company.own
 
 
 def test_an_overlay_is_a_mapping_like_any_other():
-    overlay = Overlay({"a": True, "b": False, "c": True}, {"b": True, "c": False})
+    base = Base({"a": True, "b": False, "c": True}, {}, frozenset(), frozenset())
+    overlay = Overlay(base, {"b": True, "c": False}, "x")
     assert dict(overlay) == {"a": True, "b": True, "c": False}
     assert (len(overlay), list(overlay), "b" in overlay, "d" in overlay) == (3, ["a", "b", "c"], True, False)
     assert overlay.get("d") is None

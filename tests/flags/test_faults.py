@@ -61,7 +61,6 @@ def raising(error: Exception):
 
 
 LAYERS = [
-    (snapshots, "uncommitted"),
     (versions, "current"),
     (snapshots, "_single_flight"),
     (snapshots, "load"),

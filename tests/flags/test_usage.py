@@ -101,7 +101,7 @@ def test_what_cannot_be_written_is_kept_for_the_next_time(counting, acme, monkey
 
 def test_what_gathers_is_bounded(counting, monkeypatch, acme):
     monkeypatch.setattr(usage, "GATHERED_AT_MOST", 3)
-    usage.count(str(acme.pk), {f"flag_{n}.items()": True for n in range(10)})
+    usage.count(str(acme.pk), {f"flag_{n}": True for n in range(10)}.items())
     usage.count(str(acme.pk), {"flag_0": True}.items())
     usage._gather()
     assert usage.waiting() == 3

@@ -6,7 +6,7 @@ gunicorn's own variables, and every value here yields to the command line.
 
 import os
 
-worker_class = "gthread"
+worker_class = "config.draining.DrainingWorker"  # gthread, but it loses nothing when it stops.
 workers = int(os.environ.get("WEB_CONCURRENCY") or min(max(os.cpu_count() or 1, 2), 8))
 threads = 4  # DATABASE_POOL, where it is used, must be at least this.
 timeout = 30

@@ -8,11 +8,12 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -75,10 +76,17 @@ class Stage:
         headers["Authorization"] = f"Bearer {self.cast['writer']}"
         return self.app.call("PUT", path, {"enabled": enabled, "reason": "a test"}, **headers)
 
-    def press(self, path: str, **headers: str) -> Answer:
-        """Send a form of the console's, as a super admin, without any field."""
+    def press(self, path: str, headers: Mapping[str, str] | None = None, **fields: str) -> Answer:
+        """Send a form of the console's, as a super admin."""
         cookie = f"headgate_session={self.cast['alice']}; headgate_csrf={CSRF}"
-        return self.app.call("POST", path, Cookie=cookie, X_CSRFToken=CSRF, **headers)
+        headers = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        body = urlencode(fields).encode()
+        return self.app.call("POST", path, body, Cookie=cookie, X_CSRFToken=CSRF, **headers)
+
+    def history(self, request_id: str) -> list[tuple]:
+        """Return verb and new state of what history says that a request did."""
+        asked = f"select verb, after from flags_change where request_id = '{request_id}'"
+        return self.postgres.admin(asked, database="headgate")
 
     def heal(self) -> None:
         """Undo whatever a test did to any of them."""
@@ -112,9 +120,10 @@ class Stage:
             for other in others:
                 os.kill(other, signal.SIGSTOP)
             try:
-                for _ in range(2):
-                    for answer in (self.check(), self.browse("bob", "/api/features"), self.write(True)):
-                        assert answer.status in (200, 201), answer
+                eventually(lambda: self.app.get("/readyz").json["status"] == "ok")
+                eventually(lambda: self.write(True).status in (200, 201))  # It may have just learnt that all is well.
+                for answer in (self.check(), self.browse("bob", "/api/features")):
+                    assert (answer.status, answer.json[FLAG], answer.stale) == (200, True, False), answer
             finally:
                 for other in others:
                     os.kill(other, signal.SIGCONT)

@@ -14,8 +14,9 @@ class Proxy:
     """Forwards to a port of this machine. A context manager; `port` is where it listens.
 
     `cut()` ends every connection and refuses new ones, `freeze()` goes on accepting and forwards nothing, `delay`
-    seconds are added to each piece of an answer, `garble` replaces answers by noise, and `forget_answer(marker)` ends a
-    connection once a message with these bytes was passed on, before its answer comes back. `heal()` ends all that.
+    seconds are added to each piece of an answer, and `garble` replaces answers by noise. `lose` names two messages:
+    once a connection has carried the first, it is ended at the second, which is still passed on unless `swallow` says
+    so; and `lose_all` then refuses new ones. `heal()` ends all that.
     """
 
     def __init__(self, target: int) -> None:
@@ -23,7 +24,9 @@ class Proxy:
         self.delay = 0.0
         self.garble = False
         self.accepted = 0
-        self._marker: bytes | None = None
+        self.lose: tuple[bytes, bytes] | None = None
+        self.swallow = self.lose_all = False
+        self._primed: set[tuple] = set()
         self._is_cut = False
         self._flowing = threading.Event()
         self._flowing.set()
@@ -47,13 +50,14 @@ class Proxy:
 
     def cut(self) -> None:
         """Refuse, and end all connections."""
-        self._is_cut = True
-        if self._listener is not None:
-            with contextlib.suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
+        self._stop_listening()
         self.end_connections()
+
+    def _stop_listening(self) -> None:
+        self._is_cut = True
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            _end(listener)
 
     def end_connections(self) -> None:
         """End all connections there are; new ones are welcome."""
@@ -67,13 +71,10 @@ class Proxy:
         """Accept whatever comes and forward nothing."""
         self._flowing.clear()
 
-    def forget_answer(self, marker: bytes) -> None:
-        """End the next connection that carries this, once it was passed on."""
-        self._marker = marker
-
     def heal(self) -> None:
         """Be a good network again."""
-        self.delay, self.garble, self._marker = 0.0, False, None
+        self.delay, self.garble = 0.0, False
+        self.lose, self.swallow, self.lose_all = None, False, False
         self._flowing.set()
         if self._is_cut:
             self._is_cut = False
@@ -113,13 +114,19 @@ class Proxy:
             _end(end)
 
     def _ask(self, data: bytes, sink: socket.socket, pair: tuple) -> None:
-        marker = self._marker
-        if marker is not None and marker in data:
-            self._marker = None
-            _end(pair[0])  # Nobody will hear the answer; the server hears the question.
-            sink.sendall(data)
-            time.sleep(0.3)
-            return
+        if self.lose is not None:
+            first, second = self.lose
+            if first in data:
+                self._primed.add(pair)
+            if pair in self._primed and second in data:
+                self.lose = None
+                _end(pair[0])  # Nobody will hear the answer.
+                if self.lose_all:
+                    self._stop_listening()
+                if not self.swallow:
+                    sink.sendall(data)
+                    time.sleep(0.3)
+                return
         sink.sendall(data)
 
     def _answer(self, data: bytes, sink: socket.socket, pair: tuple) -> None:

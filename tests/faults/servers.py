@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, build_opener
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import psycopg
 
@@ -171,6 +171,13 @@ class Answer:
         return f"<{self.status} in {self.seconds:.2f} s {self.text[:300]}>"
 
 
+class NoRedirect(HTTPRedirectHandler):
+    """Leaves a redirect as it is."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
 class Application:
     """The project under gunicorn, two workers, as in production save for HTTPS. A context manager."""
 
@@ -248,13 +255,16 @@ class Application:
         """Make a request on a connection of its own, without following redirects elsewhere."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         data = None
-        if body is not None:
+        if isinstance(body, bytes):
+            data = body
+        elif body is not None:
             data = json.dumps(body).encode()
             headers.setdefault("Content-Type", "application/json")
+        opener = build_opener(NoRedirect())
         request = Request(f"http://127.0.0.1:{self.port}{path}", data=data, headers=headers, method=method)
         begun = time.monotonic()
         try:
-            with build_opener().open(request, timeout=timeout) as response:
+            with opener.open(request, timeout=timeout) as response:
                 return Answer(response.status, response.headers, response.read().decode(), time.monotonic() - begun)
         except HTTPError as error:
             with error:

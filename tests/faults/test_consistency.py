@@ -1,0 +1,66 @@
+"""What writers, readers and faults leave behind: nothing stale, nothing torn, nothing lost, and no deadlock."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.faults.conftest import Stage
+from tests.faults.history import Recording, nemesis, record
+from tests.faults.servers import Application
+
+pytestmark = pytest.mark.faults
+
+WRITERS = 8
+EACH = 12
+
+
+def test_a_recorded_history_with_faults_in_between_keeps_every_promise(stage: Stage):
+    """The short one; `python -m tests.faults.history --minutes 10` is the long one."""
+    direct = {"DATABASE_URL": stage.postgres.url(), "CACHE_URL": stage.redis.url}
+    with Application(workers=1, **direct) as other:
+        recording = Recording([stage.app, other], stage.cast["reader"], stage.cast["writer"])
+        recording.prepare()
+        happenings = nemesis(stage.postgres, stage.redis, stage.to_postgres, stage.app)
+        record(recording, happenings, seconds=15, seed=20_261_128)
+        assert recording.faults(stage.postgres) == []
+    assert len(recording.reads) > 200
+    assert sum(write.saved is True for write in recording.writes) > 20
+    assert any(read.stale for read in recording.reads), "No fault was felt."
+
+
+def test_eight_writers_meet_no_deadlock_and_lose_nothing(stage: Stage):
+    """Flags in opposite orders, two companies, single changes and whole lists: all wait their turn."""
+    before = stage.postgres.admin("select deadlocks from pg_stat_database where datname = 'headgate'")
+    keys = [f"contended_{number}" for number in range(4)]
+    asked = {"Authorization": f"Bearer {stage.cast['writer']}"}
+    for key in keys:
+        stage.app.call("POST", "/api/admin/feature-flags", {"key": key, "enabled": False}, **asked)
+
+    def write(writer: int) -> list:
+        answers = []
+        for turn in range(EACH):
+            company = ("acme", "globex")[(writer + turn) % 2]
+            order = keys if writer % 2 else keys[::-1]
+            enabled = bool((writer + turn) % 3)
+            if turn % 3 == 0:
+                rows = [{"key": key, "enabled": enabled, "reason": f"{writer}.{turn}"} for key in order]
+                path, body = f"/api/admin/tenants/{company}/overrides", {"overrides": rows}
+                method = "PUT"
+            elif turn % 3 == 1:
+                path = f"/api/admin/tenants/{company}/overrides/{order[0]}"
+                method, body = "PUT", {"enabled": enabled, "reason": f"{writer}.{turn}"}
+            else:
+                path = f"/api/admin/feature-flags/{order[turn % 4]}"
+                method, body = "PATCH", {"description": f"{writer}.{turn}"}
+            headers = {**asked, "X-Request-ID": f"contended-{writer}-{turn}"}
+            answers.append(stage.app.call(method, path, body, **headers))
+        return answers
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        answers = [answer for done in pool.map(write, range(WRITERS)) for answer in done]
+    assert [answer for answer in answers if answer.status not in (200, 201)] == []
+    after = stage.postgres.admin("select deadlocks from pg_stat_database where datname = 'headgate'")
+    assert after == before
+    lines = "select count(distinct request_id) from flags_change where request_id like 'contended-%'"
+    # Each of them changed something: no two wrote the same reason or description.
+    assert stage.postgres.admin(lines, database="headgate") == [(WRITERS * EACH,)]

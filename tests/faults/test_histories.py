@@ -1,0 +1,55 @@
+"""The checker finds what it is there to find."""
+
+import pytest
+
+from tests.faults.histories import BITS, Read, Write, faults, number_of, spelt
+
+ONE = Write(1, "a", 1.0, 2.0, True)
+TWO = Write(2, "b", 3.0, 4.0, True)
+LOST = Write(3, "c", 5.0, 6.0, None)
+
+
+@pytest.mark.parametrize("number", [1, 2, 2**BITS - 1, 4711])
+def test_a_number_survives_its_spelling_and_half_of_it_does_not(number):
+    assert number_of(spelt(number)) == number
+    assert number_of(spelt(number) | {"bit_0": not number & 1}) is None
+
+
+def test_what_can_have_happened_passes():
+    reads = [
+        Read(0, 0.5, 0.6, False),
+        Read(0, 9, 9.1, True),
+        Read(1, 2.5, 2.6, False),
+        Read(1, 3.5, 3.6, False),
+        Read(2, 3.5, 3.6, False),
+        Read(1, 9, 9.1, True),
+    ]
+    assert faults([ONE, TWO], reads, ["a", "b"], 2) == []
+    for order, last in ((["a", "b"], 2), (["a", "b", "c"], 3)):
+        assert faults([ONE, TWO, LOST], reads, order, last) == []
+
+
+@pytest.mark.parametrize(
+    ("reads", "order", "last", "word"),
+    [
+        ([Read(1, 4.5, 4.6, False)], ["a", "b"], 2, "stale"),
+        ([Read(0, 4.5, 4.6, False)], ["a", "b"], 2, "stale"),
+        ([Read(None, 4.5, 4.6, False)], ["a", "b"], 2, "torn"),
+        ([Read(None, 4.5, 4.6, True)], ["a", "b"], 2, "torn"),
+        ([Read(7, 4.5, 4.6, False)], ["a", "b"], 2, "phantom"),
+        ([Read(2, 1.0, 1.1, False)], ["a", "b"], 2, "future"),
+        ([], ["a"], 1, "lost"),
+        ([], ["a", "b"], 1, "lost"),
+        ([], ["b", "a"], 1, "order"),
+        ([], ["a", "b", "b"], 2, "2 times"),
+        ([], ["a", "b", "x"], 2, "nobody wrote"),
+    ],
+)
+def test_what_cannot_is_named(reads, order, last, word):
+    found = faults([ONE, TWO], reads, order, last)
+    assert found
+    assert word in found[0]
+
+
+def test_what_was_refused_must_not_be_in_force():
+    assert "refused" in faults([ONE, Write(2, "b", 3.0, 4.0, False)], [], ["a", "b"], 2)[0]

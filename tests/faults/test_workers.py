@@ -1,0 +1,179 @@
+"""Workers that are killed, frozen and replaced: both or neither is written, nothing old is told, no request is lost."""
+
+import os
+import random
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from tests.faults.conftest import FLAG, Stage, assert_all_answered
+from tests.faults.servers import Application, eventually
+
+pytestmark = pytest.mark.faults
+
+WRITERS_LOCK = 4_728_119
+STATE = "select o.enabled from flags_override o join tenants_company c on c.id = o.company_id where c.slug = 'acme'"
+
+
+def holding_writers_up(stage: Stage) -> psycopg.Connection:
+    """Take the lock that every writer waits for. A context manager."""
+    holder = psycopg.connect(host="127.0.0.1", port=stage.postgres.port, user="postgres", dbname="headgate")
+    holder.execute("select pg_advisory_lock(%s)", [WRITERS_LOCK])
+    return holder
+
+
+def someone_waits(stage: Stage) -> bool:
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    return stage.postgres.admin(waiting, database="headgate") != [(0,)]
+
+
+def test_a_worker_killed_in_a_write_leaves_both_or_neither(stage: Stage):
+    with holding_writers_up(stage), ThreadPoolExecutor(1) as pool:
+        write = pool.submit(stage.write, False, X_Request_ID="killed-in-a-write")
+        eventually(lambda: someone_waits(stage))
+        for pid in stage.app.pids():
+            os.kill(pid, signal.SIGKILL)
+        assert write.result().status == 0
+    eventually(lambda: len(stage.app.pids()) == 2, 10)
+    eventually(stage.is_whole, 10)
+    assert stage.history("killed-in-a-write") == []
+    assert stage.check().json[FLAG] is True
+    assert stage.write(False).status == 200  # Nothing it held is held for ever.
+
+
+def test_workers_killed_at_any_moment_of_a_write_leave_both_or_neither(stage: Stage):
+    dice = random.Random(20_261_128)
+    written = None
+    for number in range(12):
+        request_id = f"killed-at-any-moment-{number}"
+        with ThreadPoolExecutor(1) as pool:
+            write = pool.submit(stage.write, number % 2 == 0, X_Request_ID=request_id)
+            time.sleep(dice.uniform(0, 0.03))
+            for pid in stage.app.pids():
+                os.kill(pid, signal.SIGKILL)
+            answer = write.result()
+        eventually(lambda: stage.app.get("/healthz").status == 200, 10)
+        lines = stage.history(request_id)
+        state = stage.postgres.admin(STATE, database="headgate")[0][0]
+        if answer.status == 200 and lines:
+            assert state is (number % 2 == 0)
+        if lines:
+            assert lines == [("set_override", {"enabled": number % 2 == 0})] or "enabled" in lines[0][1]
+            written = number % 2 == 0
+        assert written is None or state is written
+    eventually(stage.is_whole, 10)
+
+
+def test_a_worker_that_was_frozen_tells_nothing_old(stage: Stage):
+    first, second = stage.app.pids()
+    for frozen in (first, second):
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            assert stage.write(False).status == 200
+            time.sleep(1)
+            assert stage.write(False, flag="api_access").status in (200, 201)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        other = second if frozen == first else first
+        os.kill(other, signal.SIGSTOP)
+        try:
+            answer = stage.check()
+            assert (answer.status, answer.json[FLAG]) == (200, False)
+        finally:
+            os.kill(other, signal.SIGCONT)
+        assert stage.write(True).status == 200
+
+
+def test_a_reload_under_load_loses_no_request(stage: Stage, traffic):
+    before = stage.app.pids()
+    with traffic(threads=4) as during:
+        time.sleep(0.5)
+        os.kill(stage.app.process.pid, signal.SIGHUP)
+        eventually(lambda: len(stage.app.pids()) == 2 and not set(before) & set(stage.app.pids()), 20)
+        time.sleep(0.5)
+    assert_all_answered(during.answers, within=20)
+    assert [answer for answer in during.answers if answer.stale] == []
+
+
+def test_what_is_under_way_at_sigterm_is_finished(stage: Stage):
+    """New connections are refused, at once and cleanly, so that whoever balances load goes elsewhere."""
+    refused = []
+    with ThreadPoolExecutor(4) as pool:
+        with holding_writers_up(stage):
+            writes = [pool.submit(stage.write, False, X_Request_ID=f"at-sigterm-{number}") for number in range(3)]
+            eventually(lambda: someone_waits(stage))
+            time.sleep(0.3)
+            stage.app.process.terminate()
+            time.sleep(0.5)
+            refused.append(stage.check())
+        answers = [write.result() for write in writes]
+    assert [answer.status for answer in answers] == [200] * 3, answers
+    assert sum(len(stage.history(f"at-sigterm-{number}")) for number in range(3)) == 1
+    assert (refused[0].status, "refused" in refused[0].text) == (0, True)
+    stage.app.process.wait(10)
+    stage.heal()
+    assert eventually(lambda: stage.check().json)[FLAG] is False
+
+
+def test_nothing_starts_twice_and_nothing_waits_for_a_database_that_is_not_there_yet(stage: Stage):
+    """PostgreSQL absent at the start: alive, not ready, cold answers refused with words; then it comes."""
+    stage.to_postgres.cut()
+    begun = time.monotonic()
+    with Application(**_like(stage)) as late:
+        assert time.monotonic() - begun < 20
+        assert late.get("/healthz").status == 200
+        assert late.get("/readyz").status == 503
+        asked = {"Authorization": f"Bearer {stage.cast['reader']}"}
+        cold = late.get("/api/features", **asked)
+        assert (cold.status, cold.json["code"]) == (503, "UNAVAILABLE")
+        assert cold.headers["Retry-After"]
+        page = late.get("/super-admin/feature-flags/", Cookie=f"headgate_session={stage.cast['alice']}")
+        assert page.status == 503
+        stage.to_postgres.heal()
+        eventually(lambda: late.get("/readyz").status == 200)
+        healed = eventually(lambda: late.get("/api/features", **asked))
+        assert (healed.status, healed.json[FLAG], healed.stale) == (200, True, False)
+
+
+def test_of_two_instances_the_one_that_is_cut_off_says_stale_and_the_other_is_unhurt(stage: Stage):
+    direct = {"DATABASE_URL": stage.postgres.url(), "CACHE_URL": stage.redis.url}
+    asked = {"Authorization": f"Bearer {stage.cast['reader']}"}
+    with Application(workers=1, **{**_like(stage), **direct}) as other:
+        assert other.get("/api/features", **asked).json[FLAG] is True
+        stage.to_postgres.cut()
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            unhurt = pool.submit(_ask_until, over, lambda: other.get("/api/features", **asked))
+            assert stage.check().stale
+            write = {"enabled": False, "reason": "only one is cut off"}
+            path = f"/api/admin/tenants/acme/overrides/{FLAG}"
+            changed = other.call("PUT", path, write, Authorization=f"Bearer {stage.cast['writer']}")
+            assert changed.status == 200
+            assert other.get("/api/features", **asked).json[FLAG] is False
+            behind = stage.check()
+            assert (behind.status, behind.json[FLAG], behind.stale) == (200, True, True)
+            assert stage.app.get("/readyz").status == 503
+            assert other.get("/readyz").status == 200
+            stage.to_postgres.heal()
+            eventually(stage.is_whole)
+            over.set()
+            answers = unhurt.result()
+    assert stage.check().json[FLAG] is False
+    assert [answer for answer in answers if answer.status != 200 or answer.stale] == []
+    assert max(answer.seconds for answer in answers) < 2
+
+
+def _like(stage: Stage) -> dict[str, str]:
+    return {name: stage.app.environment[name] for name in ("DATABASE_URL", "CACHE_URL")}
+
+
+def _ask_until(over: threading.Event, ask) -> list:
+    answers = []
+    while not over.is_set():
+        answers.append(ask())
+        over.wait(0.03)
+    return answers

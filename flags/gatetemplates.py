@@ -1,6 +1,7 @@
 """The gates that releases begin with, as operators edit them. A release in flight keeps those it began with."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connections
@@ -63,6 +64,35 @@ def edit_gate(
             gate.save()
             record("edit_gate", actor=actor, before=before, after=after, reason=reason, keep=("gate", "channel"))
     return gate
+
+
+def move_gate(pk: uuid.UUID, places: int, *, actor: Actor, reason: str = "") -> GateTemplate:
+    """Move a gate so many places down, or up where negative, among those before its channel; at an end it stays.
+
+    The gates of that channel are numbered anew, in tens; history says so of each whose number changes, in one batch.
+    Raises Missing.
+    """
+    authorise(actor, WRITE)
+    reason = clean_reason(reason)
+    with writing("move a gate"):
+        gate = _gate(pk)
+        gates = list(GateTemplate.objects.filter(channel=gate.channel_id))
+        now = next(place for place, one in enumerate(gates) if one.pk == pk)
+        gates.insert(min(max(now + places, 0), len(gates) - 1), gates.pop(now))
+        if gates[now].pk != pk:
+            _number_anew(gates, actor=actor, reason=reason)
+    return gate
+
+
+def _number_anew(gates: Sequence[GateTemplate], *, actor: Actor, reason: str) -> None:
+    batch = uuid.uuid4()
+    for number, gate in enumerate(gates, start=1):
+        before = _state(gate)
+        gate.rank = number * 10
+        if (after := _state(gate)) != before:
+            gate.save(update_fields=["rank"])
+            keep = ("gate", "channel")
+            record("edit_gate", actor=actor, before=before, after=after, reason=reason, keep=keep, batch=batch)
 
 
 def remove_gate(pk: uuid.UUID, *, actor: Actor, reason: str = "") -> None:

@@ -8,8 +8,9 @@ from django.http import QueryDict
 from flags.console.forms import ChangeForm, FilterForm
 from flags.evaluation import OverrideFact
 from flags.impact import Proposed
+from flags.releasemodels import GateTemplate
 from flags.standing import Standing
-from tenants.models import Company
+from tenants.models import Company, ReleaseChannel
 
 MOST_COMPANIES = 1000
 
@@ -54,6 +55,26 @@ class SignOffForm(ChangeForm):
 
     note = forms.CharField(required=False)
     link = forms.CharField(required=False)
+
+
+class GateTemplateForm(ChangeForm):
+    """A gate that releases begin with. What it checks and which channel it stands before are said when it is added."""
+
+    title = forms.CharField(required=False, max_length=500)
+    channel = forms.ModelChoiceField(ReleaseChannel.objects.none(), required=False, empty_label=None)
+    check_kind = forms.ChoiceField(required=False, choices=GateTemplate.Check.choices, label="Opens")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        first = ReleaseChannel.objects.order_by("rank").values("rank")[:1]
+        later = ReleaseChannel.objects.filter(rank__gt=first).order_by("rank")
+        self.fields["channel"].queryset = later  # type: ignore[attr-defined]
+
+
+class MoveForm(ChangeForm):
+    """One place up, or down."""
+
+    places = forms.TypedChoiceField(choices=[("-1", "Up"), ("1", "Down")], coerce=int)
 
 
 class TakeForm(ChangeForm):

@@ -7,6 +7,7 @@ from flags.console import (
     companies,
     features,
     flags,
+    gatetemplates,
     grants,
     history,
     historyfiles,
@@ -59,6 +60,10 @@ urlpatterns = [
     ),
     # Releases
     path("releases/", releases.release_board, name="release_board"),
+    path("releases/gates/", gatetemplates.gate_list, name="gate_list"),
+    path("releases/gates/<uuid:pk>/", gatetemplates.gate_edit, name="gate_edit"),
+    path("releases/gates/<uuid:pk>/move/", gatetemplates.gate_move, name="gate_move"),
+    path("releases/gates/<uuid:pk>/remove/", gatetemplates.gate_remove, name="gate_remove"),
     path("releases/start/", releases.release_pick, name="release_pick"),
     path("feature-flags/<slug:key>/release/start/", releasedrawers.release_start, name="release_start"),
     path("feature-flags/<slug:key>/release/promote/", releasedrawers.release_promote, name="release_promote"),

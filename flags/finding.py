@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from flags import overview, staleness
@@ -72,6 +72,9 @@ class _Data:
         return found
 
 
+ConditionOf = Callable[[str, str, _Data, User], Q]
+
+
 def find_flags(text: str, viewer: User) -> Found:
     """Return the flags that a query finds, of those the viewer may see; archived ones only where it says so.
 
@@ -80,7 +83,7 @@ def find_flags(text: str, viewer: User) -> Found:
     query = parse(text, FLAGS)
     rows = staleness.with_reasons(Flag.objects.visible_to(viewer))
     rows, problems = _narrowed(rows, query, _flag_condition, viewer)
-    if not any("archived" in _lower(term) for term in query.terms if term.name == "is"):
+    if not _names_archived(query):
         rows = rows.live()
     return Found(query, rows, problems)
 
@@ -92,24 +95,45 @@ def find_companies(text: str, viewer: User) -> Found:
     return Found(query, rows, problems)
 
 
+def count_flags(texts: Iterable[str], viewer: User) -> dict[str, int]:
+    """Return, by query, how many flags it finds: exactly those of its list. One query, besides what words look up."""
+    data, counts = _Data(), {}
+    for number, text in enumerate(texts):
+        query = parse(text, FLAGS)
+        condition = Q() if _names_archived(query) else Q(archived_at=None)
+        for term in query.terms:
+            condition &= _condition(term, _flag_condition, data, viewer)
+        counts[f"n{number}"] = (text, Count("pk", filter=condition))
+    rows = staleness.with_reasons(Flag.objects.visible_to(viewer))
+    found = rows.aggregate(**{name: count for name, (_, count) in counts.items()})
+    return {text: found[name] for name, (text, _) in counts.items()}
+
+
+def _names_archived(query: Query) -> bool:
+    return any("archived" in _lower(term) for term in query.terms if term.name == "is")
+
+
 def _lower(term: Term) -> list[str]:
     return [value.lower() for value in term.values]
 
 
 def _narrowed(
-    rows: QuerySet, query: Query, condition_of: Callable[[str, str, _Data, User], Q], viewer: User
+    rows: QuerySet, query: Query, condition_of: ConditionOf, viewer: User
 ) -> tuple[QuerySet, tuple[Problem, ...]]:
     data, problems = _Data(), list(query.problems)
     for term in query.terms:
-        condition = Q()
         try:
-            for value in term.values:
-                condition |= condition_of(term.name, value, data, viewer)
+            rows = rows.filter(_condition(term, condition_of, data, viewer))
         except _Unknown as wrong:
             problems.append(unknown(term, wrong.value, wrong.known, query.text, wrong.instead))
-            continue
-        rows = rows.filter(~condition if term.negated else condition)
     return rows, tuple(problems)
+
+
+def _condition(term: Term, condition_of: ConditionOf, data: _Data, viewer: User) -> Q:
+    condition = Q()
+    for value in term.values:
+        condition |= condition_of(term.name, value, data, viewer)
+    return ~condition if term.negated else condition
 
 
 def _flag_condition(name: str, value: str, data: _Data, viewer: User) -> Q:

@@ -64,6 +64,7 @@ class Verb:
 
 
 PAGES = (
+    Item("Overview", "overview", icon="half"),
     Item("Flags", "flag_list", icon="flag"),
     Item("Companies", "company_list", icon="building"),
     Item("Releases", "release_board", icon="rocket"),

@@ -134,7 +134,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Send each person to their page; somebody without one is told whom to ask."""
     principal = request.principal  # type: ignore[attr-defined]
     if principal.is_super_admin:
-        page = "console:flag_list"
+        page = "console:overview"
     elif principal.company is not None:
         page = "company:feature_list" if principal.role in READERS else "company:integrations"
     else:

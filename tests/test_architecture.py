@@ -82,6 +82,7 @@ KINDS = {
         "palette",
         "roster",
         "sentences",
+        "summary",
     ],
     "write": [
         "archiving",

@@ -14,6 +14,7 @@ from flags.console import (
     inspector,
     isolation,
     overrides,
+    overview,
     palette,
     people,
     persons,
@@ -29,6 +30,7 @@ from flags.console import (
 
 app_name = "console"
 urlpatterns = [
+    path("", overview.overview, name="overview"),
     # Searching
     path("find/", palette.palette, name="palette"),
     path("completion/", searching.completion, name="completion"),

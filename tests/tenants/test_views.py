@@ -171,7 +171,7 @@ def test_a_stranger_is_sent_to_sign_in(client):
 @pytest.mark.parametrize(
     ("person", "page"),
     [
-        ("alice", "/super-admin/feature-flags/"),
+        ("alice", "/super-admin/"),
         ("bob", "/features/"),
         ("cora", "/features/"),
         ("dan", "/integrations/"),

@@ -8,7 +8,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return HttpResponse("a page")
 
 
-console = ([path("feature-flags/", page, name="flag_list")], "console")
+console = ([path("", page, name="overview")], "console")
 company = ([path("features/", page, name="feature_list"), path("integrations/", page, name="integrations")], "company")
 
 urlpatterns = [

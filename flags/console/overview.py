@@ -1,0 +1,17 @@
+"""The overview: where a super admin begins, and what there is to look at."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from flags.console.history import entries
+from flags.console.responses import console_view
+from flags.requests import HttpRequest
+from flags.summary import summary
+
+
+@console_view("GET")
+def overview(request: HttpRequest) -> HttpResponse:
+    """How things stand just now."""
+    shown = summary(request.principal.user)
+    context = {"summary": shown, "entries": entries(shown.changes), "here": request.get_full_path()}
+    return render(request, "console/overview.html", context)

@@ -142,7 +142,7 @@ def view_as(company: Company, *, actor: Actor) -> None:
 def stop_viewing_as(company: Company, *, actor: Actor) -> None:
     """Note that a super admin is themselves again."""
     _authorise_eyes(actor)
-    with writing("stop viewing as a company"):
+    with writing("stop viewing as a company", while_viewing=True):
         record("view_as", actor=actor, company=company, before={"viewing": True}, after={"viewing": False})
 
 

@@ -57,11 +57,14 @@ def actor_user(actor: Actor) -> User | None:
 
 
 @contextmanager
-def writing(why: str, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def writing(why: str, using: str = DEFAULT_DB_ALIAS, *, while_viewing: bool = False) -> Iterator[None]:
     """Hold the writers' lock inside one transaction that works as Headgate itself. Check authority before.
 
-    Waits at most eight seconds for another writer; then django.db.OperationalError.
+    Waits at most eight seconds for another writer; then django.db.OperationalError. Who looks through a company's eyes
+    changes nothing, neither as themselves nor in its name: NotAllowed, but for what is allowed `while_viewing`.
     """
+    if not while_viewing and (company := provenance.viewing_as.get()):
+        raise NotAllowed(f"You see what {company} sees. Stop viewing to change anything.", code="VIEWING_AS")
     with acting_as_system(why), transaction.atomic(using=using):
         connection = connections[using]
         if connection.vendor == "postgresql":

@@ -106,7 +106,11 @@ class TenantMiddleware:
             return response
 
     def _answer(self, request: HttpRequest, who: Principal) -> HttpResponseBase:
-        response = self.get_response(request)
+        viewing = provenance.viewing_as.set("" if who.viewing_as is None else who.viewing_as.name)
+        try:
+            response = self.get_response(request)
+        finally:
+            provenance.viewing_as.reset(viewing)
         # `exception` is how REST framework marks a response it made from an exception, whatever its status.
         if (
             getattr(request, "has_raised", False)

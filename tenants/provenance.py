@@ -7,3 +7,6 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 via: ContextVar[str] = ContextVar("via", default="system")
 """The door: console, company, api, command, shell, or system for what Headgate does by itself."""
+
+viewing_as: ContextVar[str] = ContextVar("viewing_as", default="")
+"""The name of the company through whose eyes a super admin looks; meanwhile nothing can be changed, by any verb."""

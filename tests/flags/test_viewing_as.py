@@ -2,9 +2,10 @@
 
 import pytest
 
-from flags import companies
+from flags import archiving, changes, companies, grants, optins, orgsettings, overrides, releases, rollbacks
 from flags.exceptions import ChangeRefused, Invalid, NotAllowed
 from flags.models import Change
+from tenants import provenance
 from tenants.models import Company
 from tests.factories import ApiTokenFactory
 
@@ -43,3 +44,35 @@ def test_a_word_of_our_addresses_names_no_company(alice):
         companies.create_company("new", "New", actor=alice)
     assert "slug" in refusal.value.errors
     assert not Company.objects.filter(slug="new").exists()
+
+
+VERBS = {
+    "a company's own choice": lambda alice, acme: optins.set_opt_in(acme, "ai_enabled", True, actor=alice),
+    "no choice any more": lambda alice, acme: optins.remove_opt_in(acme, "ai_enabled", actor=alice),
+    "its settings": lambda alice, acme: companies.edit_settings(acme, actor=alice, default_currency="EUR"),
+    "settings with choices": lambda alice, acme: orgsettings.change_settings(
+        acme, actor=alice, settings={"default_currency": "EUR"}, choices={"ai_enabled": True}
+    ),
+    "an override": lambda alice, acme: overrides.set_override(acme, "api_access", True, actor=alice),
+    "a grant": lambda alice, acme: grants.grant(acme, alice, "api_access", actor=alice),
+    "a default": lambda alice, acme: changes.set_default("api_access", True, actor=alice),
+    "a kill": lambda alice, acme: changes.kill("api_access", actor=alice, reason="why"),
+    "archiving": lambda alice, acme: archiving.archive("api_access", actor=alice),
+    "a release": lambda alice, acme: releases.start("api_access", actor=alice),
+    "a rollback": lambda alice, acme: rollbacks.roll_back_companies("api_access", [acme], actor=alice, reason="why"),
+    "a member": lambda alice, acme: companies.add_member(acme, "new@acme.example", "member", actor=alice),
+    "a token": lambda alice, acme: companies.create_token("spare", actor=alice, company=acme),
+    "other eyes": lambda alice, acme: companies.view_as(acme, actor=alice),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_who_looks_through_a_companys_eyes_changes_nothing_in_its_name_or_their_own(verb, alice, acme):
+    token = provenance.viewing_as.set("Acme")
+    try:
+        with pytest.raises(NotAllowed, match="You see what Acme sees") as refusal:
+            VERBS[verb](alice, acme)
+    finally:
+        provenance.viewing_as.reset(token)
+    assert refusal.value.code == "VIEWING_AS"
+    assert not Change.objects.exists()

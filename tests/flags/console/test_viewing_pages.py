@@ -2,7 +2,7 @@
 
 import pytest
 
-from flags.models import Change
+from flags.models import Change, OptIn
 from tenants.models import Company
 from tenants.principal import VIEWING_AS
 from tests.flags.console.browsing import HTMX, text_of
@@ -91,3 +91,41 @@ def test_it_is_for_super_admins_and_only_posted(sign_in, bob, client, alices, ac
     assert client.post(STOP, headers=HTMX).status_code == 401
     assert alices.get(STOP).status_code == 405
     assert "no-store" in alices.post(STOP)["Cache-Control"]
+
+
+WRITES = {
+    "its own choice": ("patch", "/api/org-settings", {"ai_enabled": True}),
+    "its settings": ("patch", "/api/org-settings", {"default_currency": "EUR"}),
+    "an override by API": ("put", "/api/admin/tenants/acme/overrides/api_access", {"enabled": True}),
+    "the call of seed 003": ("post", "/api/admin/feature-flags", {"key": "api_access", "enabled": True}),
+    "a workspace": ("put", "/api/workspaces/active", {"id": "acme"}),
+    "a switch of the console": ("post", "/super-admin/feature-flags/api_access/default/", {"enabled": "true"}),
+    "other eyes": ("post", START, {}),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_meanwhile_nothing_can_be_written_by_any_door(alices, acme, write):
+    method, path, body = WRITES[write]
+    alices.post(START)
+    before = Change.objects.count()
+    as_json = {} if path.startswith("/super-admin") else {"content_type": "application/json"}
+    assert getattr(alices, method)(path, body, **as_json).status_code == 403
+    assert Change.objects.count() == before
+    assert not OptIn.objects.exists()
+    assert not alices.get("/api/features/ai_enabled").json()["enabled"]
+
+
+def test_afterwards_one_is_oneself_again(alices, acme):
+    alices.post(START)
+    alices.post(STOP)
+    assert alices.post("/super-admin/feature-flags/api_access/default/", {"enabled": "true"}).status_code == 302
+    assert alices.get("/api/features/api_access").json()["enabled"]
+
+
+def test_other_requests_of_the_same_process_are_not_held_up(alices, acme, sign_in, bob):
+    """The hold is the request's: a company admin goes on choosing while somebody looks through their eyes."""
+    alices.post(START)
+    assert alices.patch("/api/org-settings", {"ai_enabled": True}, content_type="application/json").status_code == 403
+    chosen = sign_in(bob).patch("/api/org-settings", {"ai_enabled": True}, content_type="application/json")
+    assert (chosen.status_code, chosen.json()["ai_enabled"]) == (200, True)

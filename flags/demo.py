@@ -16,7 +16,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from flags import changes, companies, demodata, releases
+from flags import changes, companies, demodata, releases, usage
+from flags.features import evaluation_scope
 from flags.gates import open_gates
 from flags.releasemodels import GateTemplate
 from tenants import tokens
@@ -158,7 +159,7 @@ def _build() -> None:
         changes.edit_flag(key, actor=tom, reason=why, owner=owner)
     for key, channel, enabled, percentage in demodata.CHANNELS:
         changes.set_channel(key, channel, enabled, percentage=percentage, actor=tom, reason=why)
-    _release(ana, why)
+    _releases(there, why)
     now = timezone.now().replace(minute=0, second=0, microsecond=0)
     for override in demodata.OVERRIDES:
         changes.set_override(
@@ -204,12 +205,26 @@ def _companies(why: str) -> Mapping[str, Company]:
     return there
 
 
-def _release(actor: User, why: str) -> None:
-    """Start a release, with the first of its gates signed off."""
-    release = releases.start(demodata.LIVE_ETA.key, actor=actor, reason=why)
-    manual = [state.gate for state in open_gates(release) if state.gate.check_kind == GateTemplate.Check.SIGN_OFF]
-    for gate in manual[:1]:
-        releases.sign_off(demodata.LIVE_ETA.key, gate.pk, actor=actor, note=demodata.SIGNED_OFF)
+def _releases(there: Mapping[str, Company], why: str) -> None:
+    """Start two releases: one waits for its first gates, the other was let into the pilot channel."""
+    ana, tom = _person(demodata.ANA), _person(demodata.TOM)
+    promoted, reason = demodata.PROMOTED
+    for key in (demodata.LIVE_ETA.key, promoted):
+        release = releases.start(key, actor=ana, reason=why)
+        manual = [state.gate for state in open_gates(release) if state.gate.check_kind == GateTemplate.Check.SIGN_OFF]
+        for gate in manual if key == promoted else manual[:1]:
+            releases.sign_off(key, gate.pk, actor=tom, note=demodata.SIGNED_OFF[key])
+    _use(there)
+    releases.promote(promoted, actor=tom, reason=reason, force=True)
+
+
+def _use(there: Mapping[str, Company]) -> None:
+    """Ask as the code of each company would."""
+    for company in there.values():
+        with evaluation_scope(company=company) as features:
+            for key in demodata.ASKED:
+                features[key]
+    usage.flush()
 
 
 def _person(email: str) -> User:

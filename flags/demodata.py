@@ -123,9 +123,6 @@ OWNERS = (
 
 CHANNELS = (
     # flag, channel, on, percentage
-    ("trip_management", "internal", True, 100),
-    ("trip_management", "pilot", True, 100),
-    ("trip_management", "general", False, 100),
     ("advanced_reports", "internal", True, 100),
     ("advanced_reports", "pilot", True, 50),
     ("route_optimizer", "internal", True, 100),
@@ -168,5 +165,12 @@ GRANTS = (
 )
 
 KILLED = (LEGACY_EXPORT.key, "Export job 2231 wrote half-empty files")
-SIGNED_OFF = "Rode along for three days; the times held"
+SIGNED_OFF = {
+    LIVE_ETA.key: "Rode along for three days; the times held",
+    "trip_management": "Planned a week of trips with it",
+}
+PROMOTED = "trip_management", "Talbi asked for it by name, and the audit runs tonight"
+"""The flag that was let into the pilot channel, past whatever gate was open, and why."""
+ASKED = ("driver_management", "vehicle_management", "broker_management", "trip_management", "live_eta", "api_access")
+"""What each company's code has asked for, so that usage has something to tell."""
 TOKEN_NAME = "Demo server"  # noqa: S105 - a name, not a token

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions as rest
 from rest_framework.parsers import BaseParser
@@ -97,6 +98,16 @@ class OfrepView(EvaluationView):
         speaks_for_people = principal.token is None or principal.token.kind == "server"
         return about(principal, company, _uuid(user_id) if speaks_for_people else None)
 
+    def known_features(self) -> Features:
+        """Return `features`, where anything is known at all. Raises OperationalError (503) where nothing is.
+
+        An empty list, or "no such flag", would send every client back to the defaults in its own code.
+        """
+        features = self.features()
+        if features.resolution.rules is None:
+            raise OperationalError("The database is away, and nothing is known yet of whom this is about.")
+        return features
+
     def company(self, name: str | None) -> Company | None:
         """Return the company that a context names; the caller's own without a name."""
         principal = self.principal
@@ -127,7 +138,7 @@ class SingleView(OfrepView):
 
     def post(self, request: Request, key: str) -> HttpResponse:
         """Evaluate one flag."""
-        features = self.features()
+        features = self.known_features()
         may_see = key in features and (self.sees_internal or not features.is_internal(key))
         found = details(key, features) if may_see else None
         if found is None:
@@ -144,7 +155,7 @@ class BulkView(OfrepView):
 
     def post(self, request: Request) -> HttpResponse:
         """Evaluate all flags."""
-        features = self.features()
+        features = self.known_features()
         internal = self.sees_internal
         whole = rendered(features, f"ofrep:{internal}", lambda: _bulk(features, internal=internal))
         headers = {**HEADERS, "ETag": whole.tag}

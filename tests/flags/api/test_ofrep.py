@@ -5,6 +5,7 @@ from datetime import timedelta
 from unittest import mock
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from flags.models import Flag
@@ -417,6 +418,35 @@ class TestRefusals:
         path = f"{BULK}?flagConfigEtag=x&flagConfigLastModified=1771622898&other=1"
 
         assert key.post(path, {"context": {}}, content_type="application/json").status_code == 200
+
+
+class TestWithoutDatabase:
+    """A client that is told nothing keeps what it has; one that is told of no flags falls back to its own defaults."""
+
+    @pytest.fixture
+    def away(self, monkeypatch):
+        """Return a function after which versions cannot be read."""
+
+        def go(*args):
+            raise OperationalError("the server is gone")
+
+        return lambda: monkeypatch.setattr("flags.versions.current", go)
+
+    def test_what_nothing_is_known_of_is_503(self, chat, key, acme, away):
+        away()
+        for response in (bulk(key, {"companyId": "acme"}), single(key, "fleet_chat", {"companyId": "acme"})):
+            assert_problem(response, 503, "UNAVAILABLE")
+            assert response["Retry-After"].isdecimal()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_what_was_known_goes_on_and_says_so(self, chat, key, acme, away):
+        bulk(key, {"companyId": "acme"})
+        away()
+
+        response = bulk(key, {"companyId": "acme"})
+        assert (values(response)["fleet_chat"], response["X-Flags-Stale"]) == (True, "true")
+        assert {flag["reason"] for flag in response.json()["flags"]} == {"STALE"}
+        assert single(key, "fleet_chat", {"companyId": "acme"}).json()["reason"] == "STALE"
 
 
 class TestOtherOrigins:

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from flags import snapshots
 from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
 from flags.models import Flag, OptIn, Override
 from flags.overview import ChannelState, channel_state
+from flags.releasemodels import Usage
 from tenants.models import Company, Plan
 
 EXPIRING_WITHIN = timedelta(days=14)
@@ -103,6 +105,12 @@ def feature_rows(
             )
         )
     return rows
+
+
+def with_last_asked(flags: QuerySet[Flag], company: Company) -> QuerySet[Flag]:
+    """Say of each flag when this company last asked for it (`asked_at`, None for never)."""
+    asked = Usage.objects.filter(company=company, flag=OuterRef("pk")).order_by("-day")
+    return flags.annotate(asked_at=Subquery(asked.values("last_at")[:1]))
 
 
 def feature_states(company: Company, *, internal: bool, at: datetime | None = None) -> dict[str, set[str]]:

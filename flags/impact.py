@@ -24,7 +24,7 @@ from flags.evaluation import (
     evaluate_for_company,
     required_by,
 )
-from flags.models import OptIn, Override
+from flags.models import Flag, OptIn, Override
 from flags.snapshots import resolve_rules
 from tenants.models import Company, Plan, ReleaseChannel
 
@@ -64,6 +64,8 @@ class Effect:
     names_off: list[str] = field(default_factory=list)
     overrides_stay_on: int = 0
     overrides_stay_off: int = 0
+    name: str = ""
+    """The flag's name, where it is another than the one that changes."""
 
     @property
     def total(self) -> int:
@@ -156,7 +158,12 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
                     names[(key, channel, plan, becomes)] = None
     _add_names(effects, names, special)
     own = effects.pop(change.key)
-    return Impact(own, [effect for effect in effects.values() if effect.changes])
+    with_it = [effect for effect in effects.values() if effect.changes]
+    if with_it:
+        called = dict(Flag.objects.filter(key__in=effects).values_list("key", "name"))
+        for effect in with_it:
+            effect.name = called.get(effect.key, effect.key)
+    return Impact(own, with_it)
 
 
 def decisions(key: str, companies: Collection[Company], at: datetime | None = None) -> dict[UUID, Decision]:

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from flags import changes, companyfeatures, overview
-from flags.companyfeatures import FeatureRow
+from flags.companyfeatures import FeatureRow, with_last_asked
 from flags.console.companies import company_or_404, tabs
 from flags.console.companyforms import FEATURE_STATES, FeatureFilterForm, PauseForm
 from flags.console.gate import through_gate
@@ -54,7 +54,7 @@ def company_features(request: HttpRequest, slug: str) -> HttpResponse:
         found = found.filter(pk__in=states[filters["state"]])
     counts = overview.category_counts(found)
     page = Page.of(request, sum(counts.values()), FEATURES_PER_PAGE)
-    flags = overview.by_category(found)[page.first : page.last]
+    flags = with_last_asked(overview.by_category(found), company)[page.first : page.last]
     rows = companyfeatures.feature_rows(company, internal=True, flags=flags)
     context = {
         "company": company,
@@ -160,7 +160,9 @@ def _back(request: HttpRequest, company: Company, flag: Flag) -> str:
 
 def _changed(request: HttpRequest, company: Company, flag: Flag, place: str) -> HttpResponse:
     """Answer after an override was changed: with the feature's row, or the way back to it."""
-    [row] = companyfeatures.feature_rows(company, internal=True, flags=[flag])
+    [row] = companyfeatures.feature_rows(
+        company, internal=True, flags=with_last_asked(Flag.objects.filter(key=flag.key), company)
+    )
     return done(
         request,
         back=_back(request, company, flag),

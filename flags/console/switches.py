@@ -130,6 +130,7 @@ def flag_delete(request: HttpRequest, key: str) -> HttpResponse:
         proposed=Proposed(key, rules={"archived": True, "default_enabled": False}),
         act=act,
         finish=finish,
+        shown={"dependents_left": Flag.objects.filter(requirements__requires=key).order_by("name")},
         always_asks=True,
     )
 
@@ -144,7 +145,10 @@ def flag_archive(request: HttpRequest, key: str) -> HttpResponse:
         "archive",
         rules={"archived": True},
         act=lambda why: archiving.archive(key, **why),
-        shown={"readiness": archiving.readiness(flag)},
+        shown={
+            "readiness": archiving.readiness(flag),
+            "dependents_left": Flag.objects.live().filter(requirements__requires=key).order_by("name"),
+        },
     )
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from flags import changes
 from flags.features import features_for
 from flags.models import Change, Override
+from flags.releasemodels import Usage
 from tests.factories import FlagFactory, OverrideFactory
 from tests.flags.console.browsing import HTMX, said_by, text_of
 
@@ -294,6 +295,16 @@ def test_nonsense_is_refused_in_a_sentence(alices, alice, acme):
     response = alices.post(f"{API}pause/", {"paused": "maybe"})
     assert response.status_code == 400
     assert "paused" in response.content.decode()
+
+
+def test_each_feature_says_when_the_company_last_asked_for_it(alices, acme, globex):
+    at = timezone.now()
+    for company, key in ((acme, "api_access"), (globex, "driver_chat")):
+        Usage.objects.create(company=company, flag_id=key, day=at.date(), on=1, last_at=at)
+    assert "Last evaluated" in row(alices.get(TAB), "api_access")
+    assert "Never evaluated" in row(alices.get(TAB), "driver_chat")
+    changed = alices.post(API, {"enabled": "true", "version": "0"}, headers=HTMX)
+    assert "Last evaluated" in said_by(changed)
 
 
 # Speed

@@ -176,6 +176,7 @@ def test_after_deleting_scripts_go_to_the_list_too(alices):
 
 def test_what_others_require_is_not_deleted_and_says_who(alices, alice):
     changes.edit_flag("white_label", actor=alice, requires=["api_access"])
+    assert "White Label requires it. Change that first." in text_of(alices.get(FLAG + "delete/"))
     refused = alices.post(FLAG + "delete/", {"key": "api_access"}, headers=HTMX)
     assert refused.status_code == 409
     assert "white_label requires 'api_access'" in text_of(refused)
@@ -185,12 +186,12 @@ def test_the_impact_names_the_flags_that_fall_with_it(alices, alice, acme):
     changes.edit_flag("white_label", actor=alice, requires=["driver_management"])
     changes.set_default("white_label", True, actor=alice)
     drawer = text_of(alices.get("/super-admin/feature-flags/driver_management/kill/"))
-    assert "white_label turns off for 1 company" in drawer
+    assert "White Label turns off for 1 company" in drawer
 
 
 def test_archiving_says_who_is_in_the_way(alices, alice):
     changes.edit_flag("white_label", actor=alice, requires=["api_access"])
-    assert "white_label requires it" in text_of(alices.get(FLAG + "archive/"))
+    assert "White Label requires it. Change that first." in text_of(alices.get(FLAG + "archive/"))
     refused = alices.post(FLAG + "archive/", headers=HTMX)
     assert refused.status_code == 409
     assert flag().archived_at is None

@@ -6,11 +6,14 @@ They stand on the server of DATABASE_URL, or in a file without one, and belong t
 import sys
 import tempfile
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
 from flags import loadscale
+from tenants.models import Company
+from tenants.rls import CONSOLE_ROLE, acting_as_system
 from tests import postgres
 from tests.benchmarks.measuring import Unavailable
 
@@ -32,6 +35,19 @@ def database(flags: int = 100, companies: int = 1_000, overrides: int = 5_000) -
     connection.settings_dict["TEST"]["NAME"] = name
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=True)
     loadscale.load(flags=flags, companies=companies, overrides=overrides, tell=_tell)
+
+
+def act_as_console() -> None:
+    """Let this process's connection read and write everything from now on, in transactions or not."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"set session role {CONSOLE_ROLE}")
+
+
+def a_company() -> UUID:
+    """Return the id of one of the companies that were loaded."""
+    with acting_as_system("measure"):
+        return Company.objects.filter(slug__startswith=loadscale.SLUG).order_by("slug").values_list("pk", flat=True)[0]
 
 
 def need_postgres() -> None:

@@ -2,7 +2,8 @@
 
 The number stands twice, as the defaults of fourteen flags and as a company's overrides of fourteen others, and each
 write changes both in one transaction. A reader that sees two different numbers has read half a change; one that sees a
-number smaller than the last that was acknowledged before it began has read the past.
+number smaller than the last that was acknowledged before it began has read the past. Where a bound of staleness is
+promised instead (`streamed`), the last that was acknowledged so long ago is what counts.
 """
 
 import json
@@ -12,10 +13,12 @@ import random
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from uuid import UUID
 
 import django
+from django.conf import settings
 from django.db import connection, transaction
 
 from tests.flags.otherprocess import ROOT, url_of
@@ -56,6 +59,17 @@ def number(answers: list[bool]) -> int:
 
 
 # The writer: the test itself
+
+
+def lay_out(company_id: UUID) -> None:
+    """Make the flags, and the company's overrides, that say 0 in both places."""
+    from flags.models import Flag, Override
+
+    flags = [Flag(key=key, name=key) for key in (*RULES, *OWN)]
+    Flag.objects.bulk_create(flags, ignore_conflicts=True)
+    Flag.objects.filter(key__in=RULES).update(default_enabled=False)
+    Override.objects.filter(company=company_id, flag__in=OWN).delete()
+    Override.objects.bulk_create(Override(company_id=company_id, flag_id=key, enabled=False) for key in OWN)
 
 
 def write(company_id: UUID, value: int, before: int) -> None:
@@ -99,11 +113,18 @@ def keep_writing(board: Board, company_id: UUID, seconds: float) -> int:
 class Reader:
     """A process that reads until it is told to stop."""
 
-    def __init__(self, board: Path, place: int, company_id: UUID, settings_dict: dict, sabotage: str = "") -> None:
+    def __init__(
+        self, board: Path, place: int, company_id: UUID, settings_dict: dict, sabotage: str = "", **environment: str
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.flags.freshness", str(board), str(place), str(company_id), sabotage],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": url_of(settings_dict), "DJANGO_SETTINGS_MODULE": "config.settings"},
+            env={
+                **os.environ,
+                "DATABASE_URL": url_of(settings_dict),
+                "DJANGO_SETTINGS_MODULE": "config.settings",
+                **environment,
+            },
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -114,6 +135,31 @@ class Reader:
         return json.loads(output)
 
 
+def contest(
+    path: Path, company_id, readers: int, seconds: float, sabotage: str = "", **environment: str
+) -> tuple[int, dict[str, int]]:
+    """Let readers read while we write. Return how many writes were acknowledged, and what the readers saw in all."""
+    board = Board(path)
+    others = [
+        Reader(path, place, company_id, connection.settings_dict, sabotage, **environment) for place in range(readers)
+    ]
+    try:
+        while not all(board[READERS_READY + 1 + place] for place in range(readers)):
+            assert all(other.process.poll() is None for other in others), "a reader could not start"
+            time.sleep(0.02)
+        keep_writing(board, company_id, seconds)
+        board[STOP] = 1
+        results = [other.result() for other in others]
+    finally:
+        board[STOP] = 1
+        for other in others:
+            other.process.kill()
+            other.process.communicate()
+    acknowledged = board[ACKNOWLEDGED]
+    board.close()
+    return acknowledged, {name: sum(result[name] for result in results) for name in results[0]}
+
+
 # The readers
 
 
@@ -122,12 +168,21 @@ def read(board: Board, place: int, company_id: UUID) -> dict[str, int]:
     from flags import snapshots
     from flags.features import features_for
 
-    seen = {"reads": 0, "too_old": 0, "never_written": 0, "torn": 0, "not_exact": 0, "different": 0}
+    seen = {"reads": 0, "too_old": 0, "never_written": 0, "torn": 0, "not_exact": 0, "different": 0, "behind_us": 0}
+    streamed = settings.FLAGS_FRESHNESS == "streamed"
+    bound = settings.FLAGS_MAX_STALENESS_MS / 1000 if streamed else 0.0
     last = None
+    history = deque([(time.monotonic(), board[ACKNOWLEDGED])])
     while not board[STOP]:
-        if random.random() < 0.02:
+        if random.random() < (0.0005 if streamed else 0.02):
             snapshots.clear()
-        acknowledged = board[ACKNOWLEDGED]
+        now, newest = time.monotonic(), board[ACKNOWLEDGED]
+        if newest != history[-1][1]:
+            history.append((now, newest))
+        while len(history) > 1 and history[1][0] <= now - bound:
+            history.popleft()
+        # What was acknowledged so long ago, as far as this process saw it.
+        acknowledged = history[0][1] if history[0][0] <= now - bound else 0
         features = features_for(None, company_id)
         rules, own = number([features[key] for key in RULES]), number([features[key] for key in OWN])
         started = board[STARTED]
@@ -138,6 +193,9 @@ def read(board: Board, place: int, company_id: UUID) -> dict[str, int]:
         seen["not_exact"] += features.stale
         seen["different"] += rules != last
         last = rules
+        if own < newest:
+            missed = next(at for at, value in history if value > own)
+            seen["behind_us"] = max(seen["behind_us"], int((time.monotonic() - missed) * 1e6))
         board[READERS_READY + 1 + place] = 1
     return seen
 

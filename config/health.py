@@ -11,6 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import get_random_string
 
+from config import startup
 from tenants import patience
 
 PROBE_KEY = "config.health.probe"
@@ -66,6 +67,8 @@ def _database_state() -> tuple[str, str]:
     try:
         applied = MigrationRecorder(connection).applied_migrations()
         state = "read-only" if _takes_no_changes() else "ok"
+        if not startup.is_safe():
+            state = "unverified"
     except DatabaseError:
         connection.close()  # The next probe must not inherit a connection that is known to be broken.
         return "unreachable", "unknown"

@@ -172,7 +172,10 @@ def check_isolation(
 
 @register(Tags.caches)
 def check_caches(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
-    """flags.W001: a cache that unpickles what a shared server sends; whoever can write there can run code here."""
+    """flags.E009, or W001 while debugging: a cache that unpickles what a shared server sends.
+
+    Whoever can write there can run code here.
+    """
     messages: list[CheckMessage] = []
     for alias in settings.CACHES:
         try:
@@ -181,11 +184,11 @@ def check_caches(app_configs: object = None, **kwargs: object) -> list[CheckMess
             continue  # Django says so itself, and better.
         if _unpickles_from_a_server(cache):
             messages.append(
-                Warning(
+                (Warning if settings.DEBUG else Error)(
                     f"The cache {alias!r} ({type(cache).__name__}) unpickles what its server sends: "
                     "whoever can write to that server can run code here.",
                     hint="Use flags.guardedcache.GuardedRedisCache, or the cache in this process.",
-                    id="flags.W001",
+                    id="flags.W001" if settings.DEBUG else "flags.E009",
                 )
             )
     return messages

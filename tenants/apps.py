@@ -11,7 +11,7 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules need the models, which exist only from here on.
-        from tenants import checks, guard, roles, sync  # noqa: F401
+        from tenants import checks, deployment, guard, roles, sync  # noqa: F401
 
         connection_created.connect(guard.stand_by, dispatch_uid="tenants.guard")
         # In this order: filling tables needs the right to.

@@ -238,9 +238,11 @@ def test_the_middleware_has_its_place(settings, order, count):
 )
 def test_a_cache_that_unpickles_what_a_server_sends_is_reported(settings, backend, location, count):
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location}}
-    found = checks.check_caches()
-    assert [type(message) for message in found] == [Warning] * count
-    assert all("RedisCache" in message.msg and message.id == "flags.W001" for message in found)
+    for debug, kind, name in ((False, Error, "flags.E009"), (True, Warning, "flags.W001")):
+        settings.DEBUG = debug
+        found = checks.check_caches()
+        assert [type(message) for message in found] == [kind] * count
+        assert all("RedisCache" in message.msg and message.id == name for message in found)
 
 
 def test_a_cache_that_cannot_be_made_is_left_to_django(settings):

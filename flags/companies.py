@@ -108,7 +108,18 @@ def edit_company(
 ) -> Company:
     """Change a company's name, channel (a slug), plan (a slug) or is_active. Raises Invalid for anything else."""
     authorise(actor, WRITE, company)
-    reason = clean_reason(reason)
+    return _edit(company, fields, actor=actor, reason=clean_reason(reason), version=version)
+
+
+def rename_company(company: Company, name: str, *, actor: Actor) -> Company:
+    """Change what a company is called: by an admin of the company, or a super admin."""
+    _authorise_own(actor, company)
+    return _edit(company, {"name": name}, actor=actor)
+
+
+def _edit(
+    company: Company, fields: Mapping[str, Any], *, actor: Actor, reason: str = "", version: int | None = None
+) -> Company:
     with writing("edit a company"):
         company = _company(company)
         before = _state(company)
@@ -152,14 +163,19 @@ def _authorise_eyes(actor: Actor) -> None:
     authorise(actor, WRITE)
 
 
-def edit_settings(company: Company, *, actor: Actor, **fields: Any) -> CompanySettings:
-    """Change default_currency, brand_colour or time_zone: by an admin of the company, or a super admin."""
+def _authorise_own(actor: Actor, company: Company) -> None:
+    """Let pass an admin of the company itself, and whoever may change any."""
     if isinstance(actor, User) and not actor.is_superuser:
         admins = Membership.objects.filter(user=actor, company=company, role=Role.ADMIN, company__is_active=True)
         if not (actor.is_active and admins.exists()):
             raise NotAllowed("Only an admin of the company may change its settings.")
     else:
         authorise(actor, WRITE, company)
+
+
+def edit_settings(company: Company, *, actor: Actor, **fields: Any) -> CompanySettings:
+    """Change default_currency, brand_colour or time_zone: by an admin of the company, or a super admin."""
+    _authorise_own(actor, company)
     with writing("edit a company's settings"):
         settings, _ = CompanySettings.objects.get_or_create(company=company)
         before = {name: getattr(settings, name) for name in SETTINGS}

@@ -8,9 +8,8 @@ from rest_framework.response import Response
 
 from flags.api.base import READ_AUDIT, AdminView
 from flags.api.fields import CursorQuery, MomentParameter
-from flags.api.members import moment
 from flags.api.naming import lookup
-from flags.api.paging import Keyset, listed
+from flags.api.paging import Keyset, listed, moment
 from flags.models import Change
 
 

@@ -1,9 +1,7 @@
 """A company's people, and what single ones of them were granted."""
 
-from datetime import datetime
 from uuid import UUID
 
-from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,7 +9,7 @@ from rest_framework.response import Response
 from flags import changes, companies
 from flags.api.base import WRITE_TENANTS, CompanyView
 from flags.api.fields import Bool, CursorQuery, Input, Moment, Reason, ReasonInput, ReasonQuery, Text
-from flags.api.paging import Keyset, listed
+from flags.api.paging import Keyset, listed, moment
 from flags.exceptions import Missing
 from flags.models import Grant
 from tenants.models import Membership, User
@@ -58,14 +56,6 @@ class GrantOutput(serializers.Serializer):
     enabled = serializers.BooleanField()
     reason = serializers.CharField()
     expires_at = serializers.DateTimeField(allow_null=True)
-
-
-def moment(text: str) -> datetime:
-    """Read a moment back from a cursor. Raises ValueError."""
-    found = parse_datetime(text)
-    if found is None or found.tzinfo is None:
-        raise ValueError
-    return found
 
 
 class PeopleView(CompanyView):

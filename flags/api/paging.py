@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
+from flags.api.fields import as_moment
+from flags.api.parsing import check_strings
 from flags.exceptions import Missing
 
 Rows = Sequence[Any]
@@ -43,6 +46,20 @@ def by_number(request: Request, rows: QuerySet, query: Mapping[str, Any], build:
     following = replace_query_param(url, "page", number + 1) if len(found) > size else None
     previous = replace_query_param(url, "page", number - 1) if number > 1 else None
     return {"results": build(found[:size]), "next": following, "previous": previous}
+
+
+def moment(text: str) -> datetime:
+    """Read a moment back from a cursor. Raises ValueError."""
+    found = as_moment(text)
+    if found is None:
+        raise ValueError(text)
+    return found
+
+
+def words(text: str) -> str:
+    """Read text back from a cursor. Raises ValidationError for what no database keeps."""
+    check_strings(text, "cursor")
+    return text
 
 
 class Keyset:

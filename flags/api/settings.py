@@ -23,6 +23,7 @@ SETTINGS = ("default_currency", "brand_colour", "time_zone")
 class SettingsPatch(Input):
     """What to change. A flag says true, false, or null for no choice of one's own any more."""
 
+    name = Text(required=False, max_length=120)
     default_currency = Text(required=False, max_length=3)
     brand_colour = Text(required=False, max_length=7)
     time_zone = Text(required=False, max_length=64)
@@ -107,10 +108,11 @@ class OrgSettingsView(OwnCompanyView):
         change_settings(
             self.company,
             actor=self.principal.actor,
-            settings={name: body[name] for name in SETTINGS if name in body},
+            settings={name: body[name] for name in ("name", *SETTINGS) if name in body},
             choices={key: body[key] for key in DOMAINS.values() if key in body},
         )
         self.features.forget()
+        self.company.refresh_from_db(fields=["name"])
         return self.get(request)
 
 

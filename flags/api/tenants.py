@@ -1,6 +1,7 @@
 """Companies: /api/admin/tenants. Provisioning, what each has, and the seed's two calls for multi-workspace."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 from drf_spectacular.utils import extend_schema_field
@@ -11,9 +12,9 @@ from rest_framework.reverse import reverse
 
 from flags import changes, companies, companyfeatures
 from flags.api.base import READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS, AdminView, CompanyView
-from flags.api.fields import Bool, Input, PageQuery, Reason, ReasonInput, Text, Whole
+from flags.api.fields import Bool, CursorQuery, Input, PageQuery, Reason, ReasonInput, Text, Whole
 from flags.api.overrides import OverrideInput, OverrideOutput, shown
-from flags.api.paging import by_number, listed
+from flags.api.paging import Keyset, by_number, listed, moment, words
 from flags.api.preconditions import expected_version, lost_races, version_tag
 from flags.companyfeatures import FeatureRow
 from flags.exceptions import Invalid
@@ -22,16 +23,22 @@ from flags.provisioning import Admin, Preset, provision
 from tenants.models import Company
 
 MULTI_WORKSPACE = "multi_workspace_enabled"
+ORDERINGS = {
+    sign + name: Keyset({name: read, "id": UUID}, descending=sign == "-")
+    for name, read in (("name", words), ("slug", words), ("created_at", moment))
+    for sign in ("", "-")
+}
 READ = (READ_FLAGS, WRITE_FLAGS, WRITE_TENANTS)
 
 
-class CompanyQuery(PageQuery):
-    """Which companies."""
+class CompanyQuery(CursorQuery):
+    """Which companies, in which order."""
 
     q = serializers.CharField(required=False, default="", allow_blank=True, max_length=120)
     channel = serializers.CharField(required=False, default="", allow_blank=True, max_length=40)
     plan = serializers.CharField(required=False, default="", allow_blank=True, max_length=40)
     is_active = serializers.BooleanField(required=False, allow_null=True, default=None)
+    ordering = serializers.ChoiceField(list(ORDERINGS), required=False, default="name")
 
 
 class AdminInput(Input):
@@ -153,7 +160,7 @@ class CompaniesView(AdminView):
             if query[name] not in ("", None):
                 rows = rows.filter(**{name: query[name]})
         build = lambda found: CompanyOutput(found, many=True).data  # noqa: E731
-        return Response(by_number(request, rows, query, build))
+        return Response(ORDERINGS[query["ordering"]].page(request, rows, query, build))
 
     def post(self, request: Request) -> Response:
         """Provision a company."""

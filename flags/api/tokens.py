@@ -9,8 +9,8 @@ from rest_framework.reverse import reverse
 
 from flags import companies
 from flags.api.base import AdminView, created
-from flags.api.fields import Input, Moment, PageQuery, ReasonInput, ReasonQuery, Text
-from flags.api.paging import by_number, listed
+from flags.api.fields import CursorQuery, Input, Moment, ReasonInput, ReasonQuery, Text
+from flags.api.paging import Keyset, listed, moment
 from flags.exceptions import Missing, NotAllowed
 from tenants.models import ApiToken
 
@@ -25,7 +25,7 @@ class TokenInput(Input):
     expires_at = Moment(required=False, allow_null=True, default=None)
 
 
-class TokenQuery(PageQuery):
+class TokenQuery(CursorQuery):
     """Which tokens."""
 
     kind = serializers.ChoiceField(["server", "client"], required=False, default="", allow_blank=True)
@@ -60,14 +60,14 @@ class TokensView(AdminView):
     inputs = {"POST": TokenInput}
     outputs = {"GET": listed(TokenOutput), "POST": {201: NewTokenOutput}}
     queries = {"GET": TokenQuery}
+    pages = Keyset({"created_at": moment, "id": UUID}, descending=True)
 
     def get(self, request: Request) -> Response:
         """List tokens."""
         rows = ApiToken.objects.select_related("company").filter(revoked_at__isnull=not self.query["revoked"])
         if self.query["kind"]:
             rows = rows.filter(kind=self.query["kind"])
-        build = lambda found: TokenOutput(found, many=True).data  # noqa: E731
-        return Response(by_number(request, rows, self.query, build))
+        return Response(self.pages.page(request, rows, self.query, lambda found: TokenOutput(found, many=True).data))
 
     def post(self, request: Request) -> Response:
         """Make a token."""

@@ -74,6 +74,16 @@ def test_guessing_gets_slower(post, bob):
     assert int(response["Retry-After"]) >= 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_form_and_the_api_share_the_delay(post, bob, anonymous):
+    """Whoever is slowed down at one door does not get on at the other."""
+    for _ in range(6):
+        anonymous.post("/login/", {"username": bob.email, "email": bob.email, "password": "wrong"})
+    response = post(SIGN_IN, {"email": bob.email, "password": PASSWORD})
+    assert (response.status_code, response.json()["code"]) == (429, "RATE_LIMITED")
+    assert response["Retry-After"].isdecimal()
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -44,6 +44,31 @@ def test_an_admin_changes_settings_and_makes_choices_in_one_call(patch, acme, bo
     }
 
 
+def test_an_admin_renames_the_company(patch, acme, bob):
+    answer = patch({"name": "Acme Freight", "default_currency": "EUR"}).json()
+
+    assert (answer["name"], answer["slug"]) == ("Acme Freight", "acme")
+    acme.refresh_from_db()
+    assert (acme.name, acme.version) == ("Acme Freight", 2)
+    change = Change.objects.get(verb="edit_company")
+    assert (change.actor, change.before, change.after) == (bob.email, {"name": "Acme"}, {"name": "Acme Freight"})
+
+
+def test_a_name_that_is_none_changes_nothing_else_either(patch, acme):
+    response = patch({"name": " ", "default_currency": "EUR"})
+
+    assert (response.status_code, list(response.json()["errors"])) == (400, ["name"])
+    assert CompanySettings.objects.get(company=acme).default_currency == "USD"
+
+
+def test_trying_a_name_changes_nothing(acme, bob, as_person):
+    answer = as_person(bob).patch(f"{SETTINGS}?dry_run=1", {"name": "Other"}, content_type="application/json").json()
+
+    assert answer["result"]["name"] == "Other"
+    acme.refresh_from_db()
+    assert acme.name == "Acme"
+
+
 def test_null_takes_the_choice_back(patch, acme):
     patch({"ai_enabled": True})
 
@@ -79,7 +104,8 @@ def test_the_plan_outranks_the_companys_own_choice(carol, as_person, globex):
         ({"time_zone": "Mars/Olympus"}, "time_zone"),
         ({"time_zone": "../../etc/passwd"}, "time_zone"),
         ({"ai_enabled": "yes"}, "ai_enabled"),
-        ({"name": "New"}, "name"),
+        ({"name": " "}, "name"),
+        ({"slug": "new"}, "slug"),
         ({"billing_enabled": True}, "billing_enabled"),
     ],
 )

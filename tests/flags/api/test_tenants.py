@@ -1,5 +1,8 @@
 """Companies by API: provisioning, what each has, and the seed's two calls."""
 
+import base64
+import json
+
 import pytest
 
 from flags.models import Change, Flag, Override
@@ -130,9 +133,52 @@ class TestTheList:
         assert slugs("channel=pilot") == ["globex"]
         assert slugs("plan=pro&is_active=true") == ["acme"]
         assert slugs("is_active=false") == ["old"]
-        assert slugs("page=2&page_size=2") == ["old"]
+        assert slugs("ordering=-name&page_size=2") == ["old", "globex"]
+        assert slugs("ordering=-created_at&page_size=1") == ["old"]
         with django_assert_num_queries(3):
             slugs("page_size=200")
+
+    @pytest.mark.parametrize("ordering", ["name", "-name", "slug", "-slug", "created_at", "-created_at"])
+    def test_pages_follow_each_other_whatever_the_order_and_whoever_comes_between(self, ordering, admin):
+        for n in range(7):
+            CompanyFactory(slug=f"company-{n}", name=f"Company {6 - n}")
+        whole = [row["slug"] for row in admin.get(f"{TENANTS}?ordering={ordering}").json()["results"]]
+        url, seen, pages = f"{TENANTS}?ordering={ordering}&page_size=3", [], []
+        while url:
+            page = admin.get(url).json()
+            seen += [row["slug"] for row in page["results"]]
+            pages.append(page)
+            url = page["next"]
+
+        assert seen == whole
+        assert len(pages) == 3
+        assert admin.get(pages[-1]["previous"]).json()["results"] == pages[1]["results"]
+
+    @pytest.mark.parametrize(
+        "cursor",
+        [
+            '[0, "a\\u0000", "0a8c7d2e-5b1f-4c3d-9e6a-7f8091a2b3c4"]',
+            '[0, "\\ud800", "0a8c7d2e-5b1f-4c3d-9e6a-7f8091a2b3c4"]',
+            '[0, "a"]',
+            '[0, "a", "b"]',
+            "[" * 300,
+            "7",
+            '{"a": 1}',
+        ],
+    )
+    def test_a_cursor_that_is_none_is_400(self, cursor, admin):
+        name = base64.urlsafe_b64encode(cursor.encode()).decode().rstrip("=")
+        response = admin.get(f"{TENANTS}?cursor={name}")
+
+        assert (response.status_code, list(response.json()["errors"])) == (400, ["cursor"])
+
+    def test_a_cursor_beyond_all_time_is_400(self, admin):
+        for moment in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+            text = json.dumps([0, moment, "0a8c7d2e-5b1f-4c3d-9e6a-7f8091a2b3c4"])
+            name = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+            for path in ("/api/admin/changes?", f"{TENANTS}?ordering=created_at&"):
+                response = admin.get(f"{path}cursor={name}")
+                assert (response.status_code, list(response.json()["errors"])) == (400, ["cursor"])
 
     def test_a_key_bound_to_a_company_does_not_get_it(self, as_token, acme):
         response = as_token("flags:read", company=acme).get(TENANTS)

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from flags import isolation, registry, triggers
+from flags.features import Features
 from flags.models import KEY_PATTERN, Flag
 from flags.scanning import uses_in_code, uses_in_templates
 from flags.sync import environment_default
@@ -74,6 +75,8 @@ def _faults(listing: registry.Listing) -> Iterator[tuple[str, str]]:
     feature, known = listing.feature, registry.catalogue()
     if not isinstance(feature.key, str) or not re.match(KEY_PATTERN, feature.key):
         yield "which is no key.", "A key is 2 to 63 lower-case letters, digits and underscores; a letter comes first."
+    elif feature.key in dir(Features):
+        yield "which is a word that every mapping has.", "Call it otherwise: `features.<key>` would not ask for it."
     longest = Flag._meta.get_field("name").max_length or 0
     if not 0 < len(feature.name.strip()) <= longest:
         yield "whose name is empty or too long.", f"Give it a name of at most {longest} characters."

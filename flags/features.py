@@ -37,6 +37,8 @@ class Features(dict[str, bool]):
     """One asker's answers by key: a mapping that fills as it is asked.
 
     An unknown key answers False. Iterating, `len` and `in` speak of every flag there is, not only of those asked.
+    Each key is an attribute, too: `request.features.billing_enabled`. There a typo is an AttributeError, and `check`
+    names it before anything runs (seed 004).
     """
 
     __slots__ = ("_ask", "_resolution", "_unsettled")
@@ -60,6 +62,15 @@ class Features(dict[str, bool]):
         answered = self._unsettled if resolution.pending else self
         answered[key] = enabled
         return enabled
+
+    def __getattr__(self, key: str) -> bool:
+        if not key.startswith("_"):
+            if key in forced or key in registry.catalogue():
+                return self[key]
+            rules = self.resolution.rules
+            if rules is None or key in rules.flags:  # Where nothing could be read, nobody can say what is a typo.
+                return self[key]
+        raise AttributeError(registry.unknown(key), name=key, obj=self)
 
     @property
     def resolution(self) -> Resolution:

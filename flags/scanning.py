@@ -23,6 +23,7 @@ IN_EXPRESSION = re.compile(r"(?<![\w.\"'])(?:request\.)?features\.([a-z]\w*)")
 # What a template may say of any collection that happens to be called `features`.
 NO_KEYS = set(dir(Features)) | set(dir(list))
 
+QUESTIONS = {"get", "decide", "peek", "explain", "require", "is_internal"}
 ASKING = {"is_enabled", "ais_enabled", "require_feature"}
 WORTH_READING = re.compile(r"is_enabled|require_feature|features_for|request\.features")
 
@@ -46,7 +47,10 @@ def keys_in_template(text: str) -> Iterator[str]:
 
 
 def uses_in_code() -> Iterator[Use]:
-    """Find `is_enabled("key")`, `require_feature("key")`, `request.features["key"]` and `features_for(…)["key"]`."""
+    """Find `is_enabled("key")`, `require_feature("key")`, and what is asked of `request.features` or `features_for(…)`.
+
+    That is `…["key"]`, `….key` and `….decide("key")` with its like.
+    """
     for config in apps.get_app_configs():
         folder = Path(config.path)
         if not INSTALLED.isdisjoint(folder.parts):
@@ -71,10 +75,12 @@ def keys_in_code(text: str) -> Iterator[tuple[str, int]]:
     asking = _imported(tree)
     for node in ast.walk(tree):
         named: ast.expr | None = None
-        if isinstance(node, ast.Call) and asking.get(_name(node.func)) in ASKING and node.args:
+        if isinstance(node, ast.Call) and node.args and _is_question(node.func, asking):
             named = node.args[0]
         elif isinstance(node, ast.Subscript) and _is_features(node.value, asking):
             named = node.slice
+        elif isinstance(node, ast.Attribute) and node.attr not in NO_KEYS and _is_features(node.value, asking):
+            yield node.attr, node.lineno
         if isinstance(named, ast.Constant) and isinstance(named.value, str):
             yield named.value, named.lineno
 
@@ -95,6 +101,12 @@ def _name(node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id
     return f"{_name(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
+
+
+def _is_question(node: ast.expr, asking: dict[str, str]) -> bool:
+    if isinstance(node, ast.Attribute) and node.attr in QUESTIONS and _is_features(node.value, asking):
+        return True
+    return asking.get(_name(node)) in ASKING
 
 
 def _is_features(node: ast.expr, asking: dict[str, str]) -> bool:

@@ -124,6 +124,7 @@ def test_a_key_that_is_listed_twice_is_named_with_both_places(listed):
         (Feature("x", "Invoices", ""), "which is no key."),
         (Feature("a" * 64, "Invoices", ""), "which is no key."),
         (Feature("invoices\n", "Invoices", ""), "which is no key."),
+        (Feature("update", "Invoices", ""), "which is a word that every mapping has."),
         (Feature("invoices", " ", ""), "whose name is empty or too long."),
         (Feature("invoices", "n" * 121, ""), "whose name is empty or too long."),
         (Feature("invoices", "Invoices", "", "Billing Things"), "in the category 'Billing Things'."),

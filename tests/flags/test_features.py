@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from flags import features
+from flags import features, snapshots
 from flags.evaluation import Reason
 from flags.exceptions import FeatureDisabled
 from flags.features import (
@@ -30,6 +30,7 @@ from flags.features import (
 )
 from flags.middleware import FeaturesMiddleware
 from flags.models import Flag, Override
+from flags.testing import override_features
 from tenants.principal import Principal
 from tests.factories import CompanyFactory, FlagFactory, GrantFactory, OverrideFactory, UserFactory
 
@@ -345,3 +346,33 @@ def test_a_thread_started_for_async_code_asks_in_the_scope_of_its_caller(acme, o
             return await sync_to_async(is_enabled)("trip_map")
 
     assert run(work())
+
+
+# As attributes
+
+
+def test_a_key_is_an_attribute_like_any_other(acme, bob):
+    OverrideFactory(company=acme, flag_id="billing_enabled", flag=None, enabled=True)
+    FlagFactory(key="made_by_hand", default_enabled=True)
+    asked = features_for(bob, acme)
+    assert asked.billing_enabled is True
+    assert asked.white_label is False
+    assert asked.made_by_hand is True
+    assert set(asked.evaluated) == {"billing_enabled", "white_label", "made_by_hand"}
+
+
+def test_a_typo_among_attributes_says_which_key_was_meant(acme, bob):
+    with pytest.raises(AttributeError, match=r"'biling_enabled' is in no catalogue\. Did you mean 'billing_enabled'"):
+        _ = features_for(bob, acme).biling_enabled
+    assert not hasattr(features_for(bob, acme), "__html__")
+
+
+def test_where_nothing_can_be_read_an_attribute_answers_like_a_key(acme, bob, monkeypatch):
+    monkeypatch.setattr(snapshots, "resolve", lambda *_: 1 / 0)
+    assert features_for(bob, acme).billing_enabled is False
+    assert features_for(bob, acme).made_by_hand is False
+
+
+def test_an_attribute_can_be_decided_by_a_test(acme, bob):
+    with override_features(billing_enabled=True):
+        assert features_for(bob, acme).billing_enabled is True

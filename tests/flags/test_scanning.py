@@ -43,6 +43,10 @@ def test_keys_in_a_template(text, keys):
         ("from flags.features import features_for\nfeatures_for(u, c)['a_b']", [("a_b", 2)]),
         ("def view(request):\n    return request.features['a_b']", [("a_b", 2)]),
         ("class V:\n    def get(self):\n        return self.request.features['a_b']", [("a_b", 3)]),
+        ("def view(request):\n    return request.features.a_b", [("a_b", 2)]),
+        ("from flags.features import features_for\nfeatures_for(u, c).a_b", [("a_b", 2)]),
+        ("def view(request):\n    request.features.require('a_b')", [("a_b", 2)]),
+        ("def view(request):\n    return request.features.get('a_b') or request.features.stale", [("a_b", 2)]),
         # Not ours, or not to be known before it runs.
         ("from other import is_enabled\nis_enabled('a_b')", []),
         ("def is_enabled(x): pass\nis_enabled('a_b')", []),

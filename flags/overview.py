@@ -160,10 +160,15 @@ def page_of_overrides(flag: Flag, size: int, *, q: str = "", after: str = "", be
     return stretch(rows, ("company__name", "company_id"), size, after=after, before=before)
 
 
-def grants_of(flag: Flag) -> QuerySet[Grant]:
-    """Return who was granted or denied a flag, by company and person."""
+def page_of_grants(flag: Flag, size: int, *, q: str = "", after: str = "", before: str = "") -> Stretch:
+    """Return some of those who were granted or denied a flag, by their companies' names. One query.
+
+    `q` is looked for in the names of companies and people and in addresses; `after` and `before` are cursors.
+    """
     rows = Grant.objects.filter(flag=flag).select_related("company", "user", "created_by")
-    return rows.order_by("company__name", "user__email")
+    if q:
+        rows = rows.filter(Q(company__name__icontains=q) | Q(user__name__icontains=q) | Q(user__email__icontains=q))
+    return stretch(rows, ("company__name", "id"), size, after=after, before=before)
 
 
 def find_company(text: str) -> Company | None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from flags import archiving, changes, finding, history, overview
 from flags.board import card_of, steps_of
 from flags.console.channelcompanies import companies_context
-from flags.console.forms import FlagForm, NewFlagForm, PickForm
+from flags.console.forms import FlagForm, GrantsForm, NewFlagForm, PickForm
 from flags.console.history import entries
 from flags.console.paging import Page
 from flags.console.responses import console_view, here, page_or_fragment, say_what_changed, status_of
@@ -70,7 +70,6 @@ def flag_context(request: HttpRequest, key: str) -> dict[str, Any]:
     """Return what a flag's page shows, as of now. Raises Http404."""
     flag = get_object_or_404(Flag.objects.select_related("killed_by", "minimum_plan"), key=key)
     [row] = overview.flag_rows([flag])
-    grants = overview.grants_of(flag)
     companies = overview.companies_per_channel()
     asked = PickForm(request.GET).filters()
     recent = history.find_changes(flag=key)[:CHANGES_SHOWN]
@@ -82,7 +81,8 @@ def flag_context(request: HttpRequest, key: str) -> dict[str, Any]:
         "channels": [(state, companies.get(state.slug, 0)) for state in row.channels],
         "overrides": overview.page_of_overrides(flag, OVERRIDES_SHOWN, **asked),
         "asked": asked,
-        "grants": grants[:GRANTS_SHOWN],
+        "grants": overview.page_of_grants(flag, GRANTS_SHOWN, **GrantsForm(request.GET).wanted),
+        "granted_to": GrantsForm(request.GET).filters().get("person", ""),
         "requires": flag.requires.order_by("name"),
         "dependents": flag.dependents.order_by("name"),
         "entries": entries(recent),

@@ -37,6 +37,20 @@ class PickForm(CursorForm):
     q = forms.CharField(required=False, max_length=120)
 
 
+class GrantsForm(FilterForm):
+    """Which grants of a flag: text in a person's or company's name, and where a page begins or ends."""
+
+    person = forms.CharField(required=False, max_length=120)
+    onwards = forms.CharField(required=False, max_length=400)
+    backwards = forms.CharField(required=False, max_length=400)
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """Return the same as pages take it."""
+        names = {"person": "q", "onwards": "after", "backwards": "before"}
+        return {names[name]: value for name, value in self.filters().items()}
+
+
 class ChangeFilterForm(FilterForm):
     """Which lines of history are shown."""
 

@@ -20,6 +20,7 @@ from flags.console.responses import (
     status_of,
     wants_fragment,
 )
+from flags.console.switches import flag_changed
 from flags.exceptions import ChangeRefused
 from flags.models import Flag, Grant
 from flags.requests import HttpRequest
@@ -68,6 +69,8 @@ def member_revoke(request: HttpRequest, slug: str, user: UUID, key: str) -> Http
     except ChangeRefused as refusal:
         form = GrantForm(initial=_initial(company, user, key))
         return drawer(request, company, membership, "grants", form, refusal=refusal)
+    if request.POST.get("place") == "page":
+        return flag_changed(request, key, "page", _of_flag(key))
     return changed(request, company, user)
 
 
@@ -80,7 +83,11 @@ def company_grant(request: HttpRequest, slug: str, key: str) -> HttpResponse:
         found = roster.find_people(company, q=PeopleFilterForm({"q": request.GET.get("email")}).filters().get("q", ""))
         return fragment(request, "console/_member_options.html", {"people": found.order_by("user__email")[:SUGGESTED]})
     if request.method == "GET":
-        return _pick(request, company, flag, PickPersonForm(initial={"flag": flag, "enabled": True}))
+        email = request.GET.get("email", "")
+        held = Grant.objects.filter(company=company, flag=flag, user__email=email).first() if email else None
+        begun = {"enabled": True} if held is None else _as_held(held)
+        begun |= {"flag": flag, "email": email, "place": request.GET.get("place", "")}
+        return _pick(request, company, flag, PickPersonForm(initial=begun))
     form = PickPersonForm({**request.POST.dict(), "flag": flag.key})
     if not form.is_valid():
         return _pick(request, company, flag, form, status=422)
@@ -102,6 +109,8 @@ def company_grant(request: HttpRequest, slug: str, key: str) -> HttpResponse:
         )
     except ChangeRefused as refusal:
         return _pick(request, company, flag, form, refusal=refusal)
+    if said["place"] == "page":
+        return flag_changed(request, key, "page", _of_flag(key))
     said_so = say_what_changed(request)
     if not wants_fragment(request):
         return redirect("console:company_members", company.slug)
@@ -117,7 +126,16 @@ def _initial(company: Company, user: UUID, key: str) -> dict[str, Any]:
     held = Grant.objects.filter(company=company, user=user, flag=flag).first()
     if held is None:
         return {"flag": flag, "enabled": True}
-    return {"flag": flag, "enabled": held.enabled, "reason": held.reason, "expires_at": held.expires_at}
+    return {"flag": flag} | _as_held(held)
+
+
+def _as_held(held: Grant) -> dict[str, Any]:
+    return {name: getattr(held, name) for name in ("enabled", "reason", "expires_at")}
+
+
+def _of_flag(key: str) -> str:
+    """Return where a flag's page lists its grants."""
+    return reverse("console:flag_detail", args=[key]) + "#grants"
 
 
 def _pick(
@@ -130,18 +148,19 @@ def _pick(
     status: int = 200,
 ) -> HttpResponse:
     drawer_id = f"drawer-grant-{flag.key}"
-    back = reverse("console:company_members", args=[company.slug])
+    on_flag = form["place"].value() == "page"
+    back = _of_flag(flag.key) if on_flag else reverse("console:company_members", args=[company.slug])
     context: dict[str, Any] = {
         "company": company,
         "flag": flag,
         "form": form,
         "refusal": refusal,
         "needs_reason": changes.reason_is_required(),
-        "action": request.path,
+        "action": reverse("console:company_grant", args=[company.slug, flag.key]),
         "drawer": "console/_company_grant_drawer.html",
         "drawer_id": drawer_id,
         "target": drawer_target(request, drawer_id),
-        "return_focus": f"grant-{flag.key}",
+        "return_focus": "grant-company" if on_flag else f"grant-{flag.key}",
         "close_url": back,
         "next": back,
     }

@@ -6,6 +6,7 @@ from flags.console import (
     channelcompanies,
     companies,
     features,
+    flaggrants,
     flags,
     gatetemplates,
     grants,
@@ -60,6 +61,9 @@ urlpatterns = [
         overrides.flag_override_reset,
         name="flag_override_reset",
     ),
+    # Grants of a flag
+    path("feature-flags/<slug:key>/grants/", flaggrants.flag_grants, name="flag_grants"),
+    path("feature-flags/<slug:key>/grants/add/", flaggrants.flag_grant_add, name="flag_grant_add"),
     # Releases
     path("releases/", releases.release_board, name="release_board"),
     path("releases/gates/", gatetemplates.gate_list, name="gate_list"),

@@ -1,0 +1,51 @@
+"""Who may use a flag that needs a grant, on the flag's page: the list, and the way to grant it to one more."""
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+
+from flags import overview, roster
+from flags.console.flags import GRANTS_SHOWN, flag_context
+from flags.console.forms import GrantsForm, PickForm
+from flags.console.grants import company_grant
+from flags.console.responses import console_view, fragment, page_or_fragment, wants_fragment
+from flags.models import Flag
+from flags.requests import HttpRequest
+
+SUGGESTED = 12
+
+
+@console_view("GET")
+def flag_grants(request: HttpRequest, key: str) -> HttpResponse:
+    """Show who was granted or denied a flag. Without scripts, its page does."""
+    flag = get_object_or_404(Flag, key=key)
+    if not wants_fragment(request):
+        query = f"?{request.GET.urlencode()}" if request.GET else ""
+        return redirect(reverse("console:flag_detail", args=[key]) + query + "#grants")
+    asked = GrantsForm(request.GET)
+    context = {
+        "flag": flag,
+        "grants": overview.page_of_grants(flag, GRANTS_SHOWN, **asked.wanted),
+        "granted_to": asked.filters().get("person", ""),
+    }
+    return fragment(request, "console/_grant_table.html", context)
+
+
+@console_view("GET")
+def flag_grant_add(request: HttpRequest, key: str) -> HttpResponseBase:
+    """Find the company whose people the grant is for, and go on to it. `suggest` names candidates while one types."""
+    flag = get_object_or_404(Flag, key=key)
+    text = PickForm(request.GET).filters().get("q", "")
+    near = list(roster.find_companies(q=text)[:SUGGESTED]) if text else []
+    if "suggest" in request.GET:
+        return fragment(request, "console/_override_options.html", {"companies": near})
+    company = overview.find_company(text) if text else None
+    if company is not None:
+        if wants_fragment(request):
+            return company_grant(request, company.slug, key)
+        return redirect(reverse("console:company_grant", args=[company.slug, key]) + "?place=page")
+    picked = {"flag": flag, "grant_picked": text, "grant_near": near, "grant_not_found": True}
+    if wants_fragment(request):
+        return fragment(request, "console/_grant_pick.html", picked, status=422, target="#grant-pick")
+    return page_or_fragment(request, "console/flag_detail.html", "", flag_context(request, key) | picked, status=422)

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from flags import callmodels, releasemodels, viewmodels  # noqa: F401 - Django finds all models of an app through this module
+from flags import batchmodels, callmodels, releasemodels, viewmodels  # noqa: F401 - Django finds all models of an app through this module
 from tenants.models import Company, Plan, ReleaseChannel, User
 
 KEY_PATTERN = r"\A[a-z][a-z0-9_]{1,62}\Z"

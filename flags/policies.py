@@ -72,6 +72,7 @@ TABLES: dict[str, Protection] = {
     "flags_dailyusage": Protection("shared"),
     "flags_mail": Protection("company", nullable=True, why="a message may concern no single company"),
     "flags_isolationaudit": Protection("shared"),
+    "flags_batch": Protection("people"),
     "flags_savedview": Protection("people"),
     "flags_version": Protection(
         "company",

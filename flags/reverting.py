@@ -235,6 +235,7 @@ _UNDO: Mapping[str, tuple[Callable[[Change], State], Callable[[Change, State, St
     # What a batch changed is looked at line by line, by the verb that undoes it.
     "roll_back_companies": (lambda change: dict(change.after), _undo_batch),
     "undo_batch": (lambda change: dict(change.after), _undo_batch),
+    "change_companies": (lambda change: dict(change.after), _undo_batch),
     "edit_company": (_company_state, _undo_company),
     "move_company": (_company_state, _undo_company),
 }

@@ -186,6 +186,7 @@ MARKS = {
     "roll_back": ("danger", "undo"),
     "roll_back_companies": ("danger", "undo"),
     "undo_batch": ("info", "undo"),
+    "change_companies": ("info", "building"),
     "archive_flag": ("off", "minus"),
     "restore_flag": ("info", "undo"),
     "isolation_audit": ("info", "shield"),
@@ -292,6 +293,11 @@ def _roll_back(before: State, after: State) -> str:
     return "rolled {flag} back " + ("to the {channel} channel" if after.get("channel") else "out of every channel")
 
 
+def _change_companies(before: State, after: State) -> str:
+    deeds = {"turn_on": "turned {flag} on by override", "turn_off": "turned {flag} off by override"}
+    return deeds.get(after.get("deed", ""), "reset {flag}") + " at once, companies: {companies}"
+
+
 PHRASES: Mapping[str, Callable[[State, State], str]] = {
     "create_flag": lambda _, after: "created {flag}" + (", on by default" if after.get("default_enabled") else ""),
     "edit_flag": _edited("{flag}"),
@@ -322,6 +328,7 @@ PHRASES: Mapping[str, Callable[[State, State], str]] = {
     "edit_gate": lambda *_: "changed the gate “{gate}” before the {channel} channel",
     "remove_gate": lambda *_: "took the gate “{gate}” away from before the {channel} channel",
     "roll_back_companies": lambda *_: "turned {flag} off by override, companies: {companies}",
+    "change_companies": _change_companies,
     "undo_batch": lambda *_: "took back a batch, overrides: {overrides}",
     "sync_default": _sync_default,
     "load_scale": lambda *_: "filled the database with data to measure on",

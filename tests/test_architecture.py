@@ -25,6 +25,7 @@ KINDS = {
         "querytext",
     ],
     "data": [
+        "batchmodels",
         "callmodels",
         "exceptions",
         "keyset",
@@ -87,6 +88,7 @@ KINDS = {
     "write": [
         "archiving",
         "audits",
+        "bulk",
         "changes",
         "companies",
         "demo",
@@ -235,7 +237,15 @@ def test_deciding_needs_the_standard_library_alone(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["flags.models", "flags.releasemodels", "flags.callmodels", "flags.viewmodels", "tenants.models"]
+    "name",
+    [
+        "flags.models",
+        "flags.releasemodels",
+        "flags.callmodels",
+        "flags.batchmodels",
+        "flags.viewmodels",
+        "tenants.models",
+    ],
 )
 def test_models_know_only_models(name):
     assert {found for found in ours(name) if not found.endswith("models")} == set()

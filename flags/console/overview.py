@@ -3,6 +3,7 @@
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from flags.batchmodels import Batch
 from flags.console.history import entries
 from flags.console.responses import console_view
 from flags.requests import HttpRequest
@@ -13,5 +14,10 @@ from flags.summary import summary
 def overview(request: HttpRequest) -> HttpResponse:
     """How things stand just now."""
     shown = summary(request.principal.user)
-    context = {"summary": shown, "entries": entries(shown.changes), "here": request.get_full_path()}
+    context = {
+        "summary": shown,
+        "entries": entries(shown.changes),
+        "here": request.get_full_path(),
+        "waiting": Batch.objects.filter(person=request.principal.user, finished_at=None).defer("companies")[:3],
+    }
     return render(request, "console/overview.html", context)

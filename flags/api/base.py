@@ -78,6 +78,9 @@ class ApiView(APIView):
     rehearsable: ClassVar[tuple[str, ...]] = ()
     versioned: ClassVar[tuple[str, ...]] = ()
     """The methods that take If-Match."""
+    writes = True
+    """Whether its methods other than GET change anything."""
+
     has_etag = False
     headers_read: ClassVar[tuple[str, ...]] = ()
     for_strangers = False
@@ -103,11 +106,16 @@ class ApiView(APIView):
             self.http_method_not_allowed(request)
         stay_within(request._request, self.principal)
         self.allow()
+        if "If-Match" in request.headers and self._is_unguarded(method):
+            raise serializers.ValidationError({"If-Match": ["This call looks at no tag. Leave it out."]})
         _ = self.query  # A misspelt parameter must not do half of what was meant.
         if self.is_dry_run:
             setattr(self, method, partial(self._rehearse, getattr(self, method)))
         elif method == "post" and self.rehearsable and "Idempotency-Key" in request.headers:
             setattr(self, method, partial(once, getattr(self, method)))
+
+    def _is_unguarded(self, method: str) -> bool:
+        return self.writes and method not in ("get", "head") and method.upper() not in self.versioned
 
     def _rehearse(self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any) -> Response:
         done = rehearse(lambda: handler(request, *args, **kwargs))

@@ -30,6 +30,17 @@ UNAVAILABLE = {
 MOST_ERRORS = 100
 LONGEST_MESSAGE = 300
 
+ASK = "Ask your administrator to turn it on."
+# What helps where a feature is off, by the reason; nobody can turn on for one company what was killed for all.
+WAYS_OUT = {
+    "killed": "It was switched off for everybody. Try again later.",
+    "plan": "It comes with a higher plan. Ask your administrator about yours.",
+    "grant_missing": "It is for people it was granted to. Ask your administrator for it.",
+    "grant_denied": "It was taken from you in person. Ask your administrator about it.",
+    "no_company": "Ask for it in a company that you belong to.",
+    "unavailable": "Nobody can tell at the moment. Try again later.",
+}
+
 Errors = Mapping[str, list[str]]
 
 # What REST framework refuses by itself, in our words. Whatever it invents later is told by its status.
@@ -144,7 +155,7 @@ def is_saved(request: HttpRequest) -> bool | None:
 def _feature_disabled(request: HttpRequest, exc: FeatureDisabled) -> dict[str, Any]:
     if exc.is_internal:
         return describe(request, 403, "FEATURE_DISABLED", "This is not switched on here.")
-    detail = f"The feature {exc.key} is off here ({exc.reason}). Ask your administrator to turn it on."
+    detail = f"The feature {exc.key} is off here ({exc.reason}). {WAYS_OUT.get(exc.reason, ASK)}"
     return describe(request, 403, exc.code, detail, extra={"flag": exc.key, "reason": exc.reason})
 
 

@@ -74,6 +74,7 @@ class EvaluationView(ApiView):
 
     queries = {"GET": ContextQuery, "POST": ContextQuery}
     counted_as = "evaluation"
+    writes = False
     headers_read: ClassVar[tuple[str, ...]] = ("X-Workspace-Id",)
 
     def allow(self) -> None:

@@ -91,6 +91,16 @@ class TestFeatureOff:
             reason="default",
         )
 
+    def test_it_says_the_way_out_that_fits_the_reason(self, globex, carol, as_person):
+        """Plan and flag are two answers: a starter company that chose AI is told of its plan, not to turn it on."""
+        client = as_person(carol)
+        client.patch("/api/org-settings", {"ai_enabled": True}, content_type="application/json")
+
+        problem = assert_problem(client.get("/api/integrations/ai"), 403, "AI_DISABLED", reason="plan")
+        assert "a higher plan" in problem["detail"]
+        states = {row["domain"]: row["state"] for row in client.get("/api/integrations").json()["results"]}
+        assert states == {"accounting": "disabled", "ai": "not_in_plan", "document_signing": "disabled"}
+
     def test_of_an_internal_flag_it_names_nothing(self, bob, as_person):
         flag = FlagFactory._meta.model.objects.get(key="accounting_enabled")
         flag.is_internal = True

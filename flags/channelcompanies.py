@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet, TextField, Value
@@ -103,7 +104,8 @@ def lines(
     Costs the same wherever the page is; of a share, every company of the channel is ranked by the database.
     """
     if share is None:
-        rows, order = _active(channel), ("name", "id")
+        rows: QuerySet[Any] = _active(channel)
+        order = ("name", "id")
     else:
         rows = _placed(flag, channel).filter(place__gte=share.first, place__lt=share.last)
         order = ("place", "id")
@@ -129,5 +131,5 @@ def _active(channel: str) -> QuerySet[Company]:
     return Company.objects.filter(is_active=True, channel=channel)
 
 
-def _placed(flag: Flag, channel: str) -> QuerySet[Company]:
+def _placed(flag: Flag, channel: str) -> QuerySet[Any]:
     return _active(channel).annotate(place=Place(Cast(Value(flag.key), TextField()), F("pk")))

@@ -176,7 +176,8 @@ def decisions(key: str, companies: Collection[Company], at: datetime | None = No
     found = {}
     for company in companies:
         facts = special.get(company.pk, NO_COMPANY)
-        facts = replace(facts, id=str(company.pk), channel=company.channel_id, plan=ranks[company.plan_id])
+        channel, plan = str(company.channel_id), ranks[str(company.plan_id)]
+        facts = replace(facts, id=str(company.pk), channel=channel, plan=plan)
         found[company.pk] = evaluate_for_company(rules, key, facts, at)
     return found
 

@@ -121,7 +121,7 @@ def _ask(
         else:
             return _changed(request)
     drawer_id = f"drawer-{kind}-{gate.pk}"
-    context = {
+    context: dict[str, Any] = {
         "gate": gate,
         "form": form,
         "refusal": refusal,

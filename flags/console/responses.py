@@ -60,7 +60,7 @@ def fragment(
     """
     content = render_to_string(template, context, request)
     if messages.get_messages(request):
-        content += render_to_string("components/_messages.html", {"oob": True}, request)
+        content += render_to_string("components/_messages.html", {"oob": True, "here": here(request)}, request)
     response = HttpResponse(content, status=status)
     if target:
         reswap(retarget(response, target), "outerHTML")

@@ -128,6 +128,8 @@ def test_a_feature_is_taken_from_chosen_companies_and_given_back_as_one(alices, 
     assert not features_for(None, acme)[KEY]
     line = Change.objects.get(verb="roll_back_companies")
     assert f"/super-admin/changes/{line.pk}/revert/" in done.content.decode()
+    # Undo leads back to the page one is on, not to the address that was posted to.
+    assert f'name="next" value="{HTMX["HX-Current-URL"].removeprefix("http://testserver")}"' in done.content.decode()
     alices.post(f"/super-admin/changes/{line.pk}/revert/", {"reason": "Undo"})
     assert not Override.objects.filter(flag=KEY).exists()
     assert features_for(None, acme)[KEY]

@@ -24,13 +24,18 @@ from tenants.models import Company, Plan, User
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """What to suppose. Leave out what is to stay as it is; `override` and `default` are on, off, or none to remove."""
+    """What to suppose; what is left out stays as it is.
+
+    `percentage` is that of the company's channel, on for so many; `override` is on, off, or none to remove it,
+    `default` and `killed` on or off.
+    """
 
     channel: str = ""
     plan: str = ""
     percentage: int | None = None
     override: str = ""
     default: str = ""
+    killed: str = ""
 
     @property
     def supposes_anything(self) -> bool:
@@ -38,43 +43,56 @@ class WhatIf:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom and when one asks about: a company as such, or a person in it, as of a moment (None is now)."""
+
+    company: Company
+    person: User | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One answer with its ladder. `actual` is the answer without suppositions, where they change it."""
 
-    company: Company
+    asked: Asked
     key: str
     decision: Decision
     steps: list[Step]
     actual: Decision | None = None
 
+    @property
+    def company(self) -> Company:
+        return self.asked.company
+
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """One flag across the companies asked about."""
+    """One flag, as everybody asked about has it."""
 
     flag: FlagRules
     cells: list[Cell]
 
     @property
     def differs(self) -> bool:
-        """Whether the companies get different answers, or the same for different reasons."""
+        """Whether they get different answers, or the same for different reasons."""
         return len({(cell.decision.enabled, cell.decision.reason) for cell in self.cells}) > 1
 
 
-def _supposed_rules(rules: Mapping[str, FlagRules], keys: Sequence[str], what_if: WhatIf) -> Mapping[str, FlagRules]:
-    if what_if.percentage is None and not what_if.default:
+def _supposed_rules(
+    rules: Mapping[str, FlagRules], keys: Sequence[str], what_if: WhatIf, channel: str
+) -> Mapping[str, FlagRules]:
+    if what_if.percentage is None and not what_if.default and not what_if.killed:
         return rules
     supposed = dict(rules)
     for key in keys:
         flag = rules[key]
         if what_if.default:
             flag = replace(flag, default_enabled=what_if.default == "on")
+        if what_if.killed:
+            flag = replace(flag, killed=what_if.killed == "on")
         if what_if.percentage is not None:
-            channels = {
-                slug: ChannelAnswer(True, what_if.percentage) if answer.enabled else answer
-                for slug, answer in flag.channels.items()
-            }
-            flag = replace(flag, channels=channels)
+            flag = replace(flag, channels={**flag.channels, channel: ChannelAnswer(True, what_if.percentage)})
         supposed[key] = flag
     return supposed
 
@@ -89,42 +107,35 @@ def _supposed_facts(facts: CompanyFacts, key: str, what_if: WhatIf, ranks: Mappi
     return facts
 
 
-def grid(
-    companies: Sequence[Company],
-    keys: Sequence[str],
-    *,
-    person: User | None = None,
-    at: datetime,
-    now: datetime,
-    what_if: WhatIf | None = None,
-) -> list[GridRow]:
-    """Answer every flag of `keys` for every company, as of `at`, for a person in it or for the company as such.
+def grid(asked: Sequence[Asked], keys: Sequence[str], *, now: datetime, what_if: WhatIf | None = None) -> list[GridRow]:
+    """Answer every flag of `keys` for everybody asked about.
 
-    Rules and rows are those of `now`; only what time does to them (expiry) is as of `at`. A key that no flag has is
-    left out. A super admin is asked for as such. Three queries for each company not seen lately, whatever the number
-    of flags.
+    Rules and rows are those of `now`; only what time does to them (expiry) is as of the moment asked about. A key that
+    no flag has is left out. A super admin is asked for as such. Three queries for each company not seen lately,
+    whatever the number of flags.
     """
     what_if = what_if or WhatIf()
     ranks = dict(Plan.objects.values_list("slug", "rank")) if what_if.plan else {}
     rules = snapshots.resolve_rules(now).flags
     found = [key for key in keys if key in rules]
-    supposed = _supposed_rules(rules, found, what_if)
-    facts_by_company = {company.pk: _facts(company, now) for company in companies}
-    rows = []
-    for key in found:
-        cells = []
-        for company in companies:
-            facts = facts_by_company[company.pk]
-            subject = _subject(facts, person)
-            actual, steps = explain(rules, key, subject, at)
-            decision = actual
-            if what_if.supposes_anything and facts is not None:
-                subject = _subject(_supposed_facts(facts, key, what_if, ranks), person)
-                decision, steps = explain(supposed, key, subject, at)
-            changed = (actual.enabled, actual.reason) != (decision.enabled, decision.reason)
-            cells.append(Cell(company, key, decision, steps, actual if changed else None))
-        rows.append(GridRow(rules[key], cells))
-    return rows
+    facts_by_company = {one.company.pk: _facts(one.company, now) for one in asked}
+    supposed: dict[str, Mapping[str, FlagRules]] = {}
+    for facts in facts_by_company.values():
+        channel = what_if.channel or (facts.channel if facts is not None else "")
+        if channel not in supposed:
+            supposed[channel] = _supposed_rules(rules, found, what_if, channel)
+
+    def cell(key: str, one: Asked) -> Cell:
+        facts, at = facts_by_company[one.company.pk], one.at or now
+        actual, steps = explain(rules, key, _subject(facts, one.person), at)
+        if not what_if.supposes_anything or facts is None:
+            return Cell(one, key, actual, steps)
+        subject = _subject(_supposed_facts(facts, key, what_if, ranks), one.person)
+        decision, steps = explain(supposed[what_if.channel or facts.channel], key, subject, at)
+        changed = (actual.enabled, actual.reason) != (decision.enabled, decision.reason)
+        return Cell(one, key, decision, steps, actual if changed else None)
+
+    return [GridRow(rules[key], [cell(key, one) for one in asked]) for key in found]
 
 
 def _facts(company: Company, now: datetime) -> CompanyFacts | None:

@@ -14,6 +14,7 @@ from flags.console import (
     history,
     historyfiles,
     inspector,
+    inspectorcontrol,
     isolation,
     overrides,
     overview,
@@ -83,6 +84,8 @@ urlpatterns = [
     path("feature-flags/<slug:key>/companies/roll-back/", releasedrawers.company_roll_back, name="company_roll_back"),
     # Inspector
     path("inspector/", inspector.inspector, name="inspector"),
+    path("inspector/options/", inspector.inspector_options, name="inspector_options"),
+    path("inspector/control/", inspectorcontrol.inspector_control, name="inspector_control"),
     path("inspector/isolation/", isolation.isolation, name="isolation"),
     path("inspector/isolation/<uuid:pk>.json", isolation.isolation_report, name="isolation_report"),
     # Companies

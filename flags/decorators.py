@@ -13,11 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views import View
-from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from flags import registry
-from flags.guards import Guard, Otherwise
+from flags import registry, restframework
+from flags.guards import AnyRequest, Guard, Otherwise
 
 AView = TypeVar("AView", bound=Callable[..., Any])
 
@@ -67,16 +65,16 @@ def _guard_callable(view: Callable, guard: Guard) -> Any:
     return guarded
 
 
-def _split(view: Callable, args: tuple) -> tuple[HttpRequest | Request, tuple]:
+def _split(view: Callable, args: tuple) -> tuple[AnyRequest, tuple]:
     """Return the request among a view's arguments, and those after it. A method has `self` before it."""
     for place, argument in enumerate(args[:2]):
-        if isinstance(argument, (HttpRequest, Request)):
+        if isinstance(argument, HttpRequest) or restframework.is_request(argument):
             return argument, args[place + 1 :]
     raise TypeError(f"{_place(view)} is guarded by a feature but was called without a request. Guard the view instead.")
 
 
 def _guard_class(cls: Any, guard: Guard) -> Any:
-    if issubclass(cls, APIView):
+    if restframework.is_view(cls):
         initial = cls.initial
 
         @wraps(initial)
@@ -113,7 +111,7 @@ async def _aask_and_dispatch(guard: Guard, dispatch: Callable, request: HttpRequ
     return await dispatch(request, *args, **kwargs) if answer is None else answer
 
 
-def _ask_in_initial(view: Any, guard: Guard, request: Request, args: tuple, kwargs: dict) -> None:
+def _ask_in_initial(view: Any, guard: Guard, request: AnyRequest, args: tuple, kwargs: dict) -> None:
     """Ask at the end of REST framework's `initial`, the first moment at which it knows who asks."""
     answer = guard.ask(request, args, kwargs)
     if answer is not None:
@@ -144,11 +142,11 @@ class FeatureRequiredMixin:
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Ask, then go on as the view does. REST framework views ask in `initial`."""
         dispatch = super().dispatch  # type: ignore[misc]
-        if isinstance(self, APIView):
+        if restframework.is_view(type(self)):
             return dispatch(request, *args, **kwargs)
         return _ask_and_dispatch(self, self._guard(), dispatch, request, args, kwargs)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: AnyRequest, *args: Any, **kwargs: Any) -> None:
         """Go on as the REST framework view does, then ask."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         _ask_in_initial(self, self._guard(), request, args, kwargs)

@@ -6,18 +6,21 @@ The decorator, the mixin and the permission are three ways to say the same; what
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from rest_framework.exceptions import NotAuthenticated
-from rest_framework.request import Request
 
+from flags import restframework
 from flags.features import Features, current, forced
 
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+AnyRequest = Union[HttpRequest, "Request"]
 Otherwise = Callable[..., Any] | str | None
 """What answers instead: a view, the name of a URL to go to, or None for a refusal."""
 
@@ -32,7 +35,7 @@ class Guard:
     key: str
     otherwise: Otherwise = None
 
-    def ask(self, request: HttpRequest | Request, args: tuple, kwargs: dict[str, Any]) -> HttpResponseBase | None:
+    def ask(self, request: AnyRequest, args: tuple, kwargs: dict[str, Any]) -> HttpResponseBase | None:
         """Return None where the feature is on, and the answer to give where it is not.
 
         Raises FeatureDisabled where nothing else was asked for, and NotAuthenticated for strangers in REST framework.
@@ -53,7 +56,7 @@ class Guard:
         answer = await sync_to_async(self._refuse)(request, args, kwargs)
         return await answer if isawaitable(answer) else answer
 
-    def _refuse(self, request: HttpRequest | Request, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _refuse(self, request: AnyRequest, args: tuple, kwargs: dict[str, Any]) -> Any:
         if is_anonymous(request):
             return send_to_log_in(request)
         if callable(self.otherwise):
@@ -64,13 +67,13 @@ class Guard:
         return None
 
 
-def features_of(request: HttpRequest | Request) -> Features:
+def features_of(request: AnyRequest) -> Features:
     """Return the features of whoever the request comes from; those of the scope we are in without the middleware."""
     features = getattr(request, "features", None)
     return current() if features is None else features
 
 
-def is_anonymous(request: HttpRequest | Request) -> bool:
+def is_anonymous(request: AnyRequest) -> bool:
     """Say whether the request comes from nobody we know: no person signed in, and no token."""
     principal = getattr(request, "principal", None)
     if principal is not None and not principal.is_anonymous:
@@ -79,13 +82,13 @@ def is_anonymous(request: HttpRequest | Request) -> bool:
     return (user is None or not user.is_authenticated) and getattr(request, "auth", None) is None
 
 
-def send_to_log_in(request: HttpRequest | Request) -> HttpResponse:
+def send_to_log_in(request: AnyRequest) -> HttpResponse:
     """Ask a stranger to sign in, as whoever sent the request understands it. Raises NotAuthenticated in REST framework.
 
     A page is redirected, a fragment tells htmx to leave for the sign-in page, and a program gets 401.
     """
-    if isinstance(request, Request):
-        raise NotAuthenticated
+    if restframework.is_request(request):
+        raise restframework.not_authenticated()
     if request.path_info.startswith(API_PATHS) or _prefers_json(request):
         return _unauthenticated(request)
     if htmx := getattr(request, "htmx", None):

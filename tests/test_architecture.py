@@ -65,6 +65,7 @@ KINDS = {
         "isolationprobes",
         "permissions",
         "requests",
+        "restframework",
         "scanning",
         "staleness",
         "standing",

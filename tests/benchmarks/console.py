@@ -113,7 +113,7 @@ def deep_cursor(path: str) -> str:
             return cursor(Company.objects.order_by("name", "id")[60_000], ("name", "id"))
         rows = Override.objects.filter(flag=path.split("/")[3]).select_related("company")
         ordered = rows.order_by("company__name", "company_id")
-        return cursor(ordered[rows.count() // 2], ("company__name", "company_id"))
+        return cursor(ordered[rows.count() // 2].company, ("name", "id"))
 
 
 def statements(queries: CaptureQueriesContext) -> int:

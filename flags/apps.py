@@ -21,8 +21,10 @@ class FlagsConfig(AppConfig):
             sqlanswers,
             sync,
             triggers,
+            versions,
             watching,
         )
+        from tenants.known import ask_versions
         from tenants.workspaces import ask_whether_allowed
 
         signals.connect()
@@ -32,6 +34,7 @@ class FlagsConfig(AppConfig):
             watching.begin()
         # Tenants never ask flags; they let themselves be told.
         ask_whether_allowed(lambda user, home: features.features_for(user, home)["multi_workspace_enabled"])
+        ask_versions(versions.with_tokens)
         post_migrate.connect(triggers.after_migrate, sender=self, dispatch_uid="flags.triggers")
         post_migrate.connect(policies.after_migrate, sender=self, dispatch_uid="flags.policies")
         post_migrate.connect(gatetemplates.after_migrate, sender=self, dispatch_uid="flags.gatetemplates")

@@ -13,6 +13,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from flags import tallies
 
 GLOBAL_SCOPE = "00000000-0000-0000-0000-000000000000"
+# API tokens, and what is known of the companies they are bound to.
+TOKENS_SCOPE = "00000000-0000-0000-0000-000000000001"
 
 # Set on PostgreSQL for the rest of a transaction that has changed what answers rest on.
 CHANGED_SETTING = "app.flags_changed"
@@ -20,10 +22,14 @@ CHANGED_SETTING = "app.flags_changed"
 NOTIFY_CHANNEL = "flags_changed"
 
 GLOBAL_TABLES = ("flags_flag", "flags_requirement", "flags_channeldefault", "tenants_releasechannel", "tenants_plan")
+# Not when it was last used: that is written all the time, and changes nothing.
+TOKEN_COLUMNS = "id, name, kind, public_id, digest, company_id, scopes, expires_at, revoked_at"  # noqa: S105
+COMPANY_COLUMNS = "id, slug, name, channel_id, plan_id, is_active"
 COMPANY_TABLES = ("flags_override", "flags_optin", "flags_grant", "tenants_membership")
 
 POSTGRES_TRIGGER_FUNCTIONS = (
     "flags_bump_global()",
+    "flags_bump_tokens()",
     "flags_bump_companies()",
     "flags_bump_updated_companies()",
     "flags_bump_moved_companies()",
@@ -49,6 +55,14 @@ create or replace function flags_bump_global() returns trigger language plpgsql 
 begin
   perform flags_tell_change();
   insert into flags_version as v (scope, n) values ('{GLOBAL_SCOPE}', flags_next_version(0))
+  on conflict (scope) do update set n = flags_next_version(v.n);
+  return null;
+end $$;
+
+create or replace function flags_bump_tokens() returns trigger language plpgsql security definer
+ set search_path = pg_catalog, public, pg_temp as $$
+begin
+  insert into flags_version as v (scope, n) values ('{TOKENS_SCOPE}', flags_next_version(0))
   on conflict (scope) do update set n = flags_next_version(v.n);
   return null;
 end $$;
@@ -191,6 +205,12 @@ def _postgres_triggers() -> list[tuple[str, str, str]]:
             ),
         ]
     company = "tenants_company"
+    for table, events in (
+        ("tenants_apitoken", f"insert or delete or truncate or update of {TOKEN_COLUMNS}"),
+        (company, f"update of {COMPANY_COLUMNS}"),
+    ):
+        bump = f"after {events} on {{t}} for each statement execute function flags_bump_tokens()"
+        triggers.append(("flags_bump_tokens", table, bump))
     return [
         *triggers,
         # A company that was asked for before it existed is remembered as nobody: making it must be seen, too.
@@ -251,10 +271,15 @@ def _sqlite_triggers() -> list[tuple[str, str, str]]:
         (company, "update", f"when {moved}", f"{old} {new}"),
         (company, "delete", "", old),
     ]
+    token = _sqlite_bump(f"'{TOKENS_SCOPE.replace('-', '')}'")
+    bumps += [("tenants_apitoken", event, "", token) for event in ("insert", "delete")]
     triggers = [
         (f"flags_bump_{event}_{table}", table, f"after {event} on {table} {condition} begin {bump} end")
         for table, event, condition, bump in bumps
     ]
+    for table, columns in (("tenants_apitoken", TOKEN_COLUMNS), (company, COMPANY_COLUMNS)):
+        changed = f"after update of {columns} on {table} begin {token} end"
+        triggers.append((f"flags_bump_tokens_{table}", table, changed))
     # What a company knows of its plan is the rank.
     every_company = f"update flags_version set n = {SQLITE_NEXT};"
     triggers.append(

@@ -4,22 +4,29 @@
 told of changes instead, stands behind the same function, and leaves to the query what it cannot answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from flags.triggers import CHANGED_SETTING, GLOBAL_SCOPE
+from flags.triggers import CHANGED_SETTING, GLOBAL_SCOPE, TOKENS_SCOPE
 from tenants import patience
 
 NIL = UUID(GLOBAL_SCOPE)
+TOKENS = UUID(TOKENS_SCOPE)
 QUERY = (
     "select coalesce((select n from flags_version where scope = %s), 0), "
     "coalesce((select n from flags_version where scope = %s), 0)"
 )
 # The triggers leave a note for the rest of the transaction, so that a change by `update` or raw SQL is known too.
 POSTGRES_QUERY = f"{QUERY}, current_setting('{CHANGED_SETTING}', true)"
+
+WITH_TOKENS = f"{QUERY}, coalesce((select n from flags_version where scope = %s), 0)"
+
+_ahead: ContextVar[tuple[UUID | None, tuple[int, int]] | None] = ContextVar("ahead", default=None)
 
 
 class Unsettled:
@@ -52,6 +59,10 @@ def current(company_id: UUID | None, using: str = DEFAULT_DB_ALIAS) -> tuple[int
     A scope that nobody has changed yet is at version 0. None means that this very transaction has changed rules, or
     may have: what it sees has no version yet. Raises django.db.Error when the database is away.
     """
+    ahead = _ahead.get()
+    if ahead is not None and ahead[0] == company_id and using == DEFAULT_DB_ALIAS:
+        _ahead.set(None)  # Whoever asks a second time wants to know anew.
+        return ahead[1]
     connection = connections[using]
     is_postgres = connection.vendor == "postgresql"
     if connection.in_atomic_block and not is_postgres:
@@ -68,3 +79,43 @@ def current(company_id: UUID | None, using: str = DEFAULT_DB_ALIAS) -> tuple[int
         cursor.execute(POSTGRES_QUERY if is_postgres else QUERY, (nil, company))
         rules, own, *note = cursor.fetchone()
     return None if any(note) else (rules, 0 if company_id is None else own)
+
+
+@contextmanager
+def with_tokens(company_id: UUID | None, exactly: bool) -> Iterator[int | None]:
+    """Read the version of all API tokens, and those that the first check will ask `current` for, in one statement.
+
+    Yields the tokens' version, for finding out who asks; None inside a transaction, which may have changed them. Only
+    for a request that does nothing before its first check. `exactly` asks the database whatever the freshness. Raises
+    django.db.Error when the database is away.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.in_atomic_block:
+        yield None
+        return
+    found = None if exactly else _told_with_tokens(company_id, connection)
+    if found is None:
+        scopes = (NIL, NIL if company_id is None else company_id, TOKENS)
+        # The first statement of a request is as good a question as any to a connection that may be dead.
+        connection.health_check_done = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(WITH_TOKENS, [as_stored(scope, connection.vendor) for scope in scopes])
+                found = cursor.fetchone()
+        except (InterfaceError, OperationalError):
+            connection.close()
+            raise
+    rules, own, tokens = found
+    token = _ahead.set((company_id, (rules, 0 if company_id is None else own)))
+    try:
+        yield tokens
+    finally:
+        _ahead.reset(token)
+
+
+def _told_with_tokens(company_id: UUID | None, connection: BaseDatabaseWrapper) -> tuple[int, int, int] | None:
+    """Return the three versions from memory, where whoever tells us of changes has all of them."""
+    if _source is None:
+        return None
+    seen, tokens = _source(company_id, connection), _source(TOKENS, connection)
+    return None if seen is None or tokens is None or tokens[1] < 0 else (*seen, tokens[1])

@@ -26,14 +26,14 @@ from django.db.backends.signals import connection_created
 
 from flags import listening, snapshots, versions
 from flags.triggers import COMPANY_TABLES, GLOBAL_TABLES
-from flags.versions import NIL
+from flags.versions import NIL, TOKENS
 from tenants import patience
 
 logger = logging.getLogger(__name__)
 
 LOOKS_WITHIN_THE_BOUND = 5
 NEVER_READ = -1  # No version is this, so the database says what it is.
-OUR_TABLES = re.compile("|".join((*GLOBAL_TABLES, *COMPANY_TABLES, "tenants_company")))
+OUR_TABLES = re.compile("|".join((*GLOBAL_TABLES, *COMPANY_TABLES, "tenants_company", "tenants_apitoken")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +167,11 @@ def _watch(stop: threading.Event, wake: threading.Event) -> None:
 
 
 class Watched:
-    """What the thread knows: the versions of the rules and of every company that this process has read."""
+    """What the thread knows: the versions of the rules, of tokens, and of every company that this process has read."""
 
     def __init__(self) -> None:
         self._companies: Collection[UUID] = ()
-        self._known: Mapping[UUID, int] = {NIL: NEVER_READ}
+        self._known: Mapping[UUID, int] = {NIL: NEVER_READ, TOKENS: NEVER_READ}
 
     def look(self, ears: listening.Postgres | listening.SQLite) -> None:
         """Ask once, tell everybody, and bring up to date what has changed."""
@@ -179,7 +179,7 @@ class Watched:
         companies = snapshots.companies()
         if companies is not self._companies:
             self._companies = companies
-            self._known = {scope: self._known.get(scope, NEVER_READ) for scope in (NIL, *companies)}
+            self._known = {scope: self._known.get(scope, NEVER_READ) for scope in (NIL, TOKENS, *companies)}
         before, asked_at = self._known, monotonic()
         differing = ears.differing(before)
         if any(n < before[scope] for scope, n in differing.items()):

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from tenants import credentials, guard, patience, principal, provenance, recall, rls, tokens, workspaces
+from tenants import credentials, guard, known, patience, principal, provenance, recall, rls, tokens, workspaces
 from tenants.credentials import BadCredential
 from tenants.principal import ANONYMOUS, Principal
 from tenants.rls import Binding
@@ -27,6 +28,9 @@ UNTOUCHED = ("/healthz", "/readyz", "/metrics", "/static/")
 DOORSTEP = ("/login/", "/logout/", "/invitation/", "/api/auth/")
 # Addresses where nothing is written: what they answer stands, whatever becomes of the transaction behind it.
 ASKING = ("/ofrep/", "/api/features")
+# Of these, the ones that answer everything at once, from memory: where the caller is known, too, they need no database
+# but for the versions of what is known.
+FROM_MEMORY = ("/api/features", "/ofrep/v1/evaluate/flags")
 DOORS = (("/api/", "api"), ("/ofrep/", "api"), ("/super-admin/", "console"))
 
 
@@ -78,12 +82,16 @@ class TenantMiddleware:
 
     def _serve(self, request: HttpRequest) -> HttpResponseBase:
         credential = credentials.presented(request)
-        response = None
+        response = version = None
+        if credential is not None and credential.startswith(tokens.PREFIX):
+            response, version = self._serve_known(request, credential)
+            if response is not None:
+                return response
         try:
             with patience.at_most(patience.QUICK_SECONDS):
                 if credential is not None or SESSION_KEY in request.session:
                     with rls.acting_as_system("find out who is asking"):
-                        request.principal = who = _resolve(request, credential)  # type: ignore[attr-defined]
+                        request.principal = who = _resolve(request, credential, version)  # type: ignore[attr-defined]
                         if not who.is_anonymous and not request.path_info.startswith(DOORSTEP):
                             rls.become(who.binding())
                             if not request.path_info.startswith(ASKING):
@@ -99,6 +107,35 @@ class TenantMiddleware:
                 raise
         if response is not None:
             return response
+        return self._answer_unbound(request)
+
+    def _serve_known(self, request: HttpRequest, credential: str) -> tuple[HttpResponseBase | None, int | None]:
+        """Answer for a token of which this process knows whose it is, or that it is nobody's. Else (None, version).
+
+        The version of all tokens is read, where it can be, before the database is asked for the token itself.
+        """
+        if known.is_bad(credential):
+            return self._answer_unbound(_as_stranger(request)), None
+        found = known.find(credential)
+        if found is not None and request.path_info not in FROM_MEMORY:
+            return None, None
+        with ExitStack() as stack:
+            try:
+                with patience.at_most(patience.QUICK_SECONDS):
+                    version = stack.enter_context(known.versions_now(found))
+            except (OperationalError, InterfaceError):
+                return None, None
+            if found is None or not known.holds(found, version):
+                is_bad = found is None and known.is_unknown(credential, version)
+                return (self._answer_unbound(_as_stranger(request)) if is_bad else None), version
+            if found.principal.is_anonymous:
+                return self._answer_unbound(_as_stranger(request)), version
+            recall.remember(credential, found.principal)
+            request.principal = found.principal  # type: ignore[attr-defined]
+            request.user = principal.as_request_user(found.principal)
+            return self._answer_unbound(request), version
+
+    def _answer_unbound(self, request: HttpRequest) -> HttpResponseBase:
         refusal = guard.DatabaseWasAway if request.is_recalled else guard.UnboundAccess  # type: ignore[attr-defined]
         with rls.acting_as_nobody(), guard.serving(refusal):
             response = self.get_response(request)
@@ -159,7 +196,14 @@ def bound_chunks(binding: Binding, chunks: Iterator[bytes]) -> Iterator[bytes]:
     return consume()
 
 
-def _resolve(request: HttpRequest, credential: str | None) -> Principal:
+def _as_stranger(request: HttpRequest) -> HttpRequest:
+    """Return the request of somebody whose token is nobody's."""
+    request.credential_error = BadCredential()  # type: ignore[attr-defined]
+    request.user = principal.as_request_user(ANONYMOUS)
+    return request
+
+
+def _resolve(request: HttpRequest, credential: str | None, version: int | None) -> Principal:
     if credential is None:
         who = _in_workspace(request, principal.of_session(request))
         _keep_in_mind(request, _session_name(request), who)
@@ -170,6 +214,9 @@ def _resolve(request: HttpRequest, credential: str | None) -> Principal:
     except BadCredential as error:
         recall.forget(credential)
         request.credential_error = error  # type: ignore[attr-defined]
+    if version is not None:
+        known.remember(credential, who, version)
+        known.learn_ids(version)
     request.user = principal.as_request_user(who)
     there = _in_workspace(request, who)
     _keep_in_mind(request, credential, there)

@@ -30,7 +30,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
-from tenants import recall, rls
+from tenants import known, recall, rls
 from tenants.models import Company, Role, User
 from tests import postgres
 from tests.factories import CompanyFactory, MembershipFactory, UserFactory
@@ -169,6 +169,8 @@ def _nothing_remembered():
         caches["default"].clear()
     importlib.import_module("flags.snapshots").clear()
     recall.clear()
+    known.clear()
+    importlib.import_module("flags.api.throttling").leases.clear()
 
 
 class Queries(CaptureQueriesContext):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
 from django.http import QueryDict
@@ -146,17 +146,23 @@ class ApiView(APIView):
         if twice:
             raise serializers.ValidationError({name: ["Say it once."] for name in sorted(twice)})
         given = self.request.query_params.dict()
-        if PARAMETER not in kind().fields:
+        if given and PARAMETER not in kind().fields:
             given.pop(PARAMETER, None)  # Where the call takes place was settled before it reached us.
         if self.request.method in self.rehearsable:
             dry_run = validated(DryRunQuery, {"dry_run": given.pop("dry_run", "0")})
             return {**validated(kind, given), **dry_run}
-        return validated(kind, given)
+        return validated(kind, given) if given else dict(_of_nothing(kind))
 
     @property
     def is_dry_run(self) -> bool:
         """Whether this call only wants to know what it would do."""
         return self.query.get("dry_run", False)
+
+
+@cache
+def _of_nothing(kind: type[Input]) -> dict[str, Any]:
+    """Return what a call says that has no parameters at all, as most have none."""
+    return validated(kind, {})
 
 
 def validated(kind: type[AnInput], data: Any) -> dict[str, Any]:

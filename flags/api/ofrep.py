@@ -5,6 +5,8 @@ who calls are problems like everywhere; what the protocol itself has words for i
 """
 
 from dataclasses import asdict
+from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +19,10 @@ from rest_framework.request import Request
 
 from flags.api import errors
 from flags.api.base import READ_FLAGS, AnyAccept
-from flags.api.features import EvaluationView, about
+from flags.api.features import EvaluationView, WholeView, about
 from flags.api.naming import find_company, foreign_company, is_company
 from flags.api.ofrepshapes import EvaluationInput, EvaluationOutput, EvaluationsOutput
 from flags.api.parsing import StrictJsonParser
-from flags.api.preconditions import is_unchanged
-from flags.api.rendered import rendered
 from flags.details import FLAG_SET, details, in_words
 from flags.exceptions import Invalid, Missing, NotAllowed
 from flags.features import Features
@@ -147,22 +147,32 @@ class SingleView(OfrepView):
         return self.answer(response, features)
 
 
-class BulkView(OfrepView):
+class BulkView(OfrepView, WholeView):
     """Every flag the caller may see. 304 while none of their answers has changed."""
 
     outputs = {"POST": EvaluationsOutput}
     has_etag = True
+    asked_with = "POST"
+    headers_told = HEADERS
 
     def post(self, request: Request) -> HttpResponse:
         """Evaluate all flags."""
         features = self.known_features()
-        internal = self.sees_internal
-        whole = rendered(features, f"ofrep:{internal}", lambda: _bulk(features, internal=internal))
-        headers = {**HEADERS, "ETag": whole.tag}
         # Django's own conditional tools answer 412 to a POST; the protocol wants 304.
-        if is_unchanged(request, whole.tag):
-            return self.answer(HttpResponse(status=304, headers=headers), features)
-        return self.answer(HttpResponse(whole.content, content_type="application/json", headers=headers), features)
+        return self.answer(self.flags(request, features), features)
+
+    def quickly(self, request: Any) -> HttpResponse:
+        if request.content_type != "application/json":
+            raise Invalid("This is for the long way to say.")
+        # What the question is about is found out as on the long way, from the body alone.
+        self.request = SimpleNamespace(_request=request, data=ContextParser().parse(BytesIO(request.body)))
+        features = self.known_features()
+        return self.answer(self.flags(request, features), features)
+
+    def flags(self, request: Any, features: Features) -> HttpResponse:
+        """Return the answers in the protocol's words."""
+        internal = self.sees_internal
+        return self.whole(request, features, f"ofrep:{internal}", lambda: _bulk(features, internal=internal))
 
 
 def _bulk(features: Features, *, internal: bool) -> bytes:

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from flags import triggers
 from flags.models import Change, ChannelDefault, Flag, Grant, OptIn, Override, Requirement, RetiredKey, Version
-from flags.versions import NIL, as_stored
+from flags.versions import NIL, TOKENS, as_stored
 from tenants import rls
-from tenants.models import Company, Membership, Plan, ReleaseChannel
+from tenants.models import ApiToken, Company, Membership, Plan, ReleaseChannel
 from tests.factories import (
+    ApiTokenFactory,
     ChangeFactory,
     ChannelDefaultFactory,
     CompanyFactory,
@@ -52,12 +53,12 @@ def versions() -> dict[uuid.UUID, int]:
 
 
 def bumped(change: Callable[[], object]) -> set[uuid.UUID]:
-    """Return the scopes that have a new version after `change`, and see that versions only ever grow."""
+    """Return the scopes that have a new version after `change`, tokens aside. Versions only ever grow."""
     before = versions()
     change()
     after = versions()
     assert all(after[scope] >= n for scope, n in before.items())
-    return {scope for scope, n in after.items() if before.get(scope) != n}
+    return {scope for scope, n in after.items() if before.get(scope) != n} - {TOKENS}
 
 
 def sql(statement: str, *params: object) -> None:
@@ -178,6 +179,33 @@ def test_a_plan_that_changes_its_rank_makes_a_new_version_of_every_company(acme,
 def test_deleting_a_flag_makes_a_new_version_of_whoever_had_an_answer_of_its_own(acme, globex):
     flag = OverrideFactory(company=acme).flag
     assert bumped(flag.delete) == {NIL, acme.pk}
+
+
+TOKEN_CHANGES = {
+    "made": lambda token: ApiTokenFactory(),
+    "revoked": lambda token: ApiToken.objects.filter(pk=token.pk).update(revoked_at=timezone.now()),
+    "expires": lambda token: ApiToken.objects.filter(pk=token.pk).update(expires_at=timezone.now()),
+    "may less": lambda token: ApiToken.objects.filter(pk=token.pk).update(scopes=[]),
+    "deleted by SQL": lambda token: sql("delete from tenants_apitoken"),
+    "its company is renamed": lambda token: Company.objects.filter(pk=token.company_id).update(slug="another"),
+    "its company is inactive": lambda token: Company.objects.filter(pk=token.company_id).update(is_active=False),
+    "its company is deleted": lambda token: Company.objects.get(pk=token.company_id).delete(),
+}
+
+
+@pytest.mark.parametrize("change", TOKEN_CHANGES)
+def test_whatever_is_known_by_a_token_makes_a_new_version_of_tokens(acme, change):
+    token = ApiTokenFactory(company=acme)
+    before = versions()[TOKENS]
+    TOKEN_CHANGES[change](token)
+    assert versions()[TOKENS] > before
+
+
+def test_using_a_token_is_no_new_version(acme):
+    token = ApiTokenFactory(company=acme)
+    before = versions()
+    ApiToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
+    assert versions() == before
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 from django.core.cache import cache
 
-from flags.api.throttling import parse_rate
+from flags.api.throttling import Leases, parse_rate
 
 pytestmark = pytest.mark.django_db
 
@@ -89,3 +89,20 @@ def test_a_rate_is_a_number_per_unit(text, rate):
 def test_anything_else_is_no_rate(text):
     with pytest.raises(ValueError, match="no rate"):
         parse_rate(text)
+
+
+def test_high_limits_are_taken_from_the_cache_a_hundredth_at_a_time_and_kept_all_the_same():
+    here, there = Leases(), Leases()
+    with mock.patch.object(cache, "incr", wraps=cache.incr) as asked:
+        numbers = [leases.count("calls", 60, 1000) for _ in range(600) for leases in (here, there)]
+    assert sorted(numbers) == list(range(1, 1201))
+    assert asked.call_count <= 121
+    assert here.count("calls", 60, 1000) > 1000
+
+
+def test_calls_that_were_taken_are_kept_within_bounds(monkeypatch):
+    monkeypatch.setattr("flags.api.throttling.LEASES_KEPT", 5)
+    leases = Leases()
+    for number in range(20):
+        assert leases.count(f"calls:of:{number}", 60, 1000) == 1
+    assert len(leases._taken) == 5

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Two indexes go that others begin with as well: less to write, and no wrong choice between them."""
 
-    dependencies = [("flags", "0007_tallies"), ("tenants", "0002_roles")]
+    dependencies = [("flags", "0011_batches"), ("tenants", "0002_roles")]
 
     operations = [
         migrations.AlterField(

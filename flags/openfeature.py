@@ -84,12 +84,8 @@ class HeadgateProvider(AbstractProvider):
     def _tell_state(self, is_stale: bool) -> None:
         if is_stale != self._is_stale:
             self._is_stale = is_stale
-            if is_stale:
-                self.emit_provider_stale(
-                    ProviderEventDetails(message="The database is away; answers are the last known.")
-                )
-            else:
-                self.emit_provider_ready(ProviderEventDetails(message="Answers are exact again."))
+            tell = self.emit_provider_stale if is_stale else self.emit_provider_ready
+            tell(ProviderEventDetails(message="Answers are the last known." if is_stale else "Answers are exact."))
 
     # Evaluating
 

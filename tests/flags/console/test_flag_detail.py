@@ -28,7 +28,7 @@ def test_it_says_what_the_flag_is(alices, alice, acme, globex):
         "Requires Driver Chat",
         "Required by White Label",
         "ticket OPS-12",
-        "Pilot 1 company On for 30 %",
+        "Pilot 1 company · who is next in Pilot On for 30 %",
         "General 1 company Follows the default",
         "From the catalogue.",
         "No company differs",

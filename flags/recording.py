@@ -3,6 +3,7 @@
 The write modules (changes, companies, releases) are built from these few pieces and nothing else is.
 """
 
+import re
 import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ Actor = User | ApiToken | None
 
 SYSTEM_NAME = "Headgate"
 REASON_LENGTH = 500
+REORDERING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # One lock for all writers, so that they never wait for each other in a circle. The number means nothing.
 WRITERS_LOCK = 4_728_119
 LOCK_TIMEOUT = "8s"
@@ -85,10 +87,15 @@ def locked_flag(key: str) -> Flag:
 
 
 def clean_text(text: str | None, field: str, *, longest: int, required: bool = False, lines: bool = False) -> str:
-    """Return the text without surrounding space. Raises Invalid for control characters, or if blank or too long."""
+    """Return the text without surrounding space. Raises Invalid for control characters, or if blank or too long.
+
+    Those that turn the direction of what follows count among them: with one, a sentence of history reads otherwise.
+    """
     cleaned = (text or "").strip()
     allowed = "\n\r\t" if lines else ""
-    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in allowed for char in cleaned):
+    if REORDERING.search(cleaned) or any(
+        unicodedata.category(char) in ("Cc", "Cs") and char not in allowed for char in cleaned
+    ):
         raise Invalid(f"The {field} holds control characters.", errors={field: ["Leave out control characters."]})
     if required and not cleaned:
         raise Invalid(f"The {field} is missing.", errors={field: ["Say something here."]})

@@ -69,6 +69,9 @@ class TenantMiddleware:
                 response = self._serve(request)
         finally:
             provenance.via.reset(via)
+        if not request.principal.is_anonymous:  # type: ignore[attr-defined]
+            # Neither a shared cache nor the next person at this browser sees what was made for somebody.
+            response.headers.setdefault("Cache-Control", "private, no-store")
         is_known = request.principal.token is not None and not request.is_recalled  # type: ignore[attr-defined]
         if is_known and response.status_code < 500:
             # After the request: within it, the row would stay locked and all users of one token would queue.

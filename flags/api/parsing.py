@@ -31,6 +31,7 @@ class StrictJsonParser(BaseParser):
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping | None = None) -> dict:
         refuse_compressed(parser_context)
+        refuse_large(parser_context, self.most_bytes)
         text = read_text(stream, self.most_bytes)
         check_depth(text, self.deepest)
         try:
@@ -62,6 +63,7 @@ class CsvParser(BaseParser):
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping | None = None) -> Any:
         refuse_compressed(parser_context)
+        refuse_large(parser_context, CSV_BYTES)
         return read_text(stream, CSV_BYTES).removeprefix("\ufeff")
 
 
@@ -81,11 +83,22 @@ def refuse_compressed(context: Mapping | None) -> None:
         raise Compressed
 
 
+def refuse_large(context: Mapping | None, most: int) -> None:
+    """Raise TooLarge for a body that is announced as such, before any of it is waited for."""
+    announced = (context or {})["request"].META.get("CONTENT_LENGTH") or "0"
+    if announced.isdecimal() and int(announced) > most:
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {most:,} bytes. Send less at once.")
+
+
 def read_text(stream: IO[bytes], most: int) -> str:
     """Return a body as text. Raises TooLarge, or ParseError where it is not UTF-8."""
     content = stream.read(most + 1)
     if len(content) > most:
-        raise TooLarge(f"The body is larger than {most:,} bytes. Send less at once.")
+        raise _too_large(most)
     try:
         return content.decode()
     except UnicodeDecodeError as error:

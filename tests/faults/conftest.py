@@ -122,11 +122,15 @@ class Stage:
             try:
                 eventually(lambda: self.app.get("/readyz").json["status"] == "ok")
                 eventually(lambda: self.write(True).status in (200, 201))  # It may have just learnt that all is well.
-                for answer in (self.check(), self.browse("bob", "/api/features")):
-                    assert (answer.status, answer.json[FLAG], answer.stale) == (200, True, False), answer
+                for ask in (self.check, lambda: self.browse("bob", "/api/features")):
+                    eventually(lambda ask=ask: _is_fresh(ask()))
             finally:
                 for other in others:
                     os.kill(other, signal.SIGCONT)
+
+
+def _is_fresh(answer: Answer) -> bool:
+    return answer.status == 200 and answer.json[FLAG] is True and not answer.stale
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -269,7 +270,7 @@ class Application:
         except HTTPError as error:
             with error:
                 return Answer(error.code, error.headers, error.read().decode(), time.monotonic() - begun)
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             return Answer(0, {}, repr(error), time.monotonic() - begun)
 
     def get(self, path: str, **headers: str) -> Answer:

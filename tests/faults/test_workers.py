@@ -48,7 +48,7 @@ def test_a_worker_killed_in_a_write_leaves_both_or_neither(stage: Stage):
 def test_workers_killed_at_any_moment_of_a_write_leave_both_or_neither(stage: Stage):
     dice = random.Random(20_261_128)
     written = None
-    for number in range(12):
+    for number in range(6):
         request_id = f"killed-at-any-moment-{number}"
         with ThreadPoolExecutor(1) as pool:
             write = pool.submit(stage.write, number % 2 == 0, X_Request_ID=request_id)
@@ -165,6 +165,17 @@ def test_of_two_instances_the_one_that_is_cut_off_says_stale_and_the_other_is_un
     assert stage.check().json[FLAG] is False
     assert [answer for answer in answers if answer.status != 200 or answer.stale] == []
     assert max(answer.seconds for answer in answers) < 2
+
+
+def test_two_instances_give_the_same_bytes_and_the_same_tag(stage: Stage):
+    asked = {"Authorization": f"Bearer {stage.cast['reader']}"}
+    with Application(workers=1, **_like(stage)) as other:
+        for enabled in (False, True):
+            assert stage.write(enabled).status == 200
+            answers = [app.get("/api/features", **asked) for app in (stage.app, other, stage.app)]
+            assert len({(answer.text, answer.headers["ETag"]) for answer in answers}) == 1
+            tag = answers[0].headers["ETag"]
+            assert other.get("/api/features", **asked, **{"If-None-Match": tag}).status == 304
 
 
 def _like(stage: Stage) -> dict[str, str]:

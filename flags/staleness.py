@@ -5,70 +5,75 @@ What always differs by design (kill switches, grants, plans, self-service, requi
 on or off for everybody just now.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from flags.models import ChannelDefault, Flag, Override, Requirement
 from flags.releasemodels import DailyUsage, Release
 
-REASONS: Mapping[str, str] = {
-    "is_fully_on": "on for everybody",
-    "is_fully_off": "off for everybody",
-    "is_never_asked": "never evaluated",
-    "is_long_unasked": "not evaluated for {days} days",
-}
 
+def with_facts(flags: QuerySet[Flag], at: datetime | None = None) -> QuerySet[Flag]:
+    """Annotate flags with what being stale rests on: `last_asked_at`, and one row of each thing there may be, or None.
 
-def with_reasons(flags: QuerySet[Flag], at: datetime | None = None) -> QuerySet[Flag]:
-    """Annotate flags with `last_asked_at` and with each reason there may be to call them stale, true or false."""
+    Single rows rather than EXISTS: PostgreSQL would answer that by reading every override there is.
+    """
     at = at or timezone.now()
-    before = at - timedelta(days=settings.FLAGS_STALE_DAYS)
-    speaking = Override.objects.filter(flag=OuterRef("pk"), paused=False).filter(
-        Q(expires_at=None) | Q(expires_at__gt=at)
-    )
-    answers = ChannelDefault.objects.filter(flag=OuterRef("pk"))
+
+    def one(rows: QuerySet) -> Subquery:
+        return Subquery(rows.filter(flag=OuterRef("pk")).order_by().values("pk")[:1])
+
+    lasting = Q(expires_at=None) | Q(expires_at__gt=at)
+    speaking = Override.objects.filter(lasting, paused=False)
     asked = DailyUsage.objects.filter(flag=OuterRef("pk")).order_by("-day").values("last_at")[:1]
-    can_be = (
-        Q(archived_at=None, killed_at=None, created_at__lt=before)
-        & ~Q(is_killswitch=True, default_enabled=False)
-        & ~Exists(Release.objects.filter(flag=OuterRef("pk"), ended_at=None))
-    )
-    is_plain = Q(is_killswitch=False, needs_grant=False, minimum_plan=None, is_self_service=False) & ~Exists(
-        Requirement.objects.filter(flag=OuterRef("pk"))
-    )
-    partly = answers.filter(Q(enabled=False) | Q(percentage__lt=100))
-    flags = flags.annotate(last_asked_at=Subquery(asked))
     return flags.annotate(
-        is_fully_on=_says(
-            can_be & is_plain & Q(default_enabled=True) & ~Exists(partly) & ~Exists(speaking.filter(enabled=False))
-        ),
-        is_fully_off=_says(
-            can_be
-            & is_plain
-            & Q(default_enabled=False)
-            & ~Exists(answers.filter(enabled=True, percentage__gt=0))
-            & ~Exists(speaking.filter(enabled=True))
-        ),
-        is_never_asked=_says(can_be & Q(last_asked_at=None)),
-        is_long_unasked=_says(can_be & Q(last_asked_at__lt=before)),
+        last_asked_at=Subquery(asked),
+        a_release=one(Release.objects.filter(ended_at=None)),
+        a_requirement=one(Requirement.objects.all()),
+        an_answer_off=one(ChannelDefault.objects.filter(Q(enabled=False) | Q(percentage__lt=100))),
+        an_answer_on=one(ChannelDefault.objects.filter(enabled=True, percentage__gt=0)),
+        an_override_off=one(speaking.filter(enabled=False)),
+        an_override_on=one(speaking.filter(enabled=True)),
     )
 
 
-def _says(condition: Q) -> Case:
-    return Case(When(condition, then=Value(True)), default=Value(False), output_field=BooleanField())
+def _before(at: datetime) -> datetime:
+    return at - timedelta(days=settings.FLAGS_STALE_DAYS)
 
 
-def is_stale() -> Q:
-    """Return the condition for flags annotated by `with_reasons`."""
-    condition = Q()
-    for reason in REASONS:
-        condition |= Q(**{reason: True})
-    return condition
+def is_stale(at: datetime | None = None) -> Q:
+    """Return the condition for flags annotated by `with_facts`. It says the same as `reason`."""
+    before = _before(at or timezone.now())
+    can_be = Q(archived_at=None, killed_at=None, created_at__lt=before, a_release=None)
+    rests_off = Q(is_killswitch=True, default_enabled=False)
+    plain = Q(is_killswitch=False, needs_grant=False, minimum_plan=None, is_self_service=False, a_requirement=None)
+    on = Q(default_enabled=True, an_answer_off=None, an_override_off=None)
+    off = Q(default_enabled=False, an_answer_on=None, an_override_on=None)
+    unasked = Q(last_asked_at=None) | Q(last_asked_at__lt=before)
+    return can_be & ~rests_off & ((plain & (on | off)) | unasked)
+
+
+def reason(flag: Any, at: datetime) -> str:
+    """Return why a flag annotated by `with_facts` is stale, in words; nothing where it is not."""
+    before = _before(at)
+    if flag.archived_at or flag.killed_at or flag.created_at >= before or flag.a_release or flag.is_killed:
+        return ""
+    special = (flag.is_killswitch, flag.needs_grant, flag.minimum_plan_id, flag.is_self_service, flag.a_requirement)
+    reasons = []
+    if not any(special):
+        if flag.default_enabled and not (flag.an_answer_off or flag.an_override_off):
+            reasons.append("on for everybody")
+        elif not flag.default_enabled and not (flag.an_answer_on or flag.an_override_on):
+            reasons.append("off for everybody")
+    if flag.last_asked_at is None:
+        reasons.append("never evaluated")
+    elif flag.last_asked_at < before:
+        reasons.append(f"not evaluated for {(at - flag.last_asked_at).days} days")
+    return ", ".join(reasons)
 
 
 def is_never_evaluated() -> Q:
@@ -79,16 +84,10 @@ def is_never_evaluated() -> Q:
 def reasons(flags: Iterable[Flag], at: datetime | None = None) -> dict[str, str]:
     """Return, by key, why a flag is stale, in words; those that are not are left out.
 
-    One query, or none where `with_reasons` has annotated them already.
+    One query, or none where `with_facts` has annotated them already.
     """
     at = at or timezone.now()
     found = list(flags)
-    if not all(hasattr(flag, "last_asked_at") for flag in found):
-        keys = [flag.pk for flag in found]
-        found = list(with_reasons(Flag.objects.filter(pk__in=keys).only("key"), at).order_by())
-    return {flag.key: words for flag in found if (words := _in_words(flag, at))}
-
-
-def _in_words(flag: Any, at: datetime) -> str:
-    days = (at - flag.last_asked_at).days if flag.last_asked_at else 0
-    return ", ".join(words.format(days=days) for name, words in REASONS.items() if getattr(flag, name))
+    if not all(hasattr(flag, "a_release") for flag in found):
+        found = list(with_facts(Flag.objects.filter(pk__in=[flag.pk for flag in found]), at).order_by())
+    return {flag.key: words for flag in found if (words := reason(flag, at))}

@@ -18,9 +18,10 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 TENANT_ROLE = "headgate_tenant"
 CONSOLE_ROLE = "headgate_console"
 
+# Policies make estimates high; what is short to answer would then be compiled first, for up to a second (jit).
 BIND = (
     "select set_config('role', %s, true), set_config('app.company_id', %s, true), "
-    "set_config('app.user_id', %s, true), set_config('app.member_role', %s, true)"
+    "set_config('app.user_id', %s, true), set_config('app.member_role', %s, true), set_config('jit', 'off', true)"
 )
 
 

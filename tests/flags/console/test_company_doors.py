@@ -23,6 +23,7 @@ SHOWN = {
     "company_override": ["acme", "api_access"],
     "company_override_reset": ["acme", "api_access"],
     "company_members": ["acme"],
+    "view_as": ["acme"],
     "member_role": ["acme", "dan"],
     "member_remove": ["acme", "dan"],
     "member_grants": ["acme", "dan"],
@@ -32,7 +33,6 @@ SHOWN = {
     "token_revoke": ["token"],
 }
 ONLY_POSTED = {
-    "view_as": ["acme"],
     "member_invite": ["acme", "dan"],
     "member_revoke": ["acme", "dan", "api_access"],
 }

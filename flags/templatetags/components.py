@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 
-DRAWINGS_KEPT = 2000
+DRAWINGS_KEPT = 8000
 
 
 @register.simple_tag

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from flags import changes, companies, demodata, releases, usage
+from flags import apitokens, changes, companies, demodata, releases, usage
 from flags.features import evaluation_scope
 from flags.gates import open_gates
 from flags.releasemodels import GateTemplate
@@ -125,7 +125,7 @@ def _token() -> str:
         plain = f"{tokens.PREFIX}s_{public_id}_{urlsafe_b64encode(secret).decode().rstrip('=')}"
         token = ApiToken.objects.filter(public_id=public_id).first()
         if token is None:
-            made, _ = companies.create_token(demodata.TOKEN_NAME, actor=_person(demodata.ANA), scopes=tokens.SCOPES)
+            made, _ = apitokens.create_token(demodata.TOKEN_NAME, actor=_person(demodata.ANA), scopes=tokens.SCOPES)
             # A token's secret is never anybody's choice, except here.
             ApiToken.objects.filter(pk=made.pk).update(public_id=public_id, digest=tokens.digest(plain))
             return plain

@@ -87,6 +87,7 @@ KINDS = {
         "summary",
     ],
     "write": [
+        "apitokens",
         "archiving",
         "audits",
         "bulk",

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from flags import companies
+from flags import apitokens
 from flags.api.base import AdminView, created
 from flags.api.fields import CursorQuery, Input, Moment, ReasonInput, ReasonQuery, Text
 from flags.api.paging import Keyset, listed, moment
@@ -75,7 +75,7 @@ class TokensView(AdminView):
         name = body.pop("company")
         company = self.company_in_body("company", name) if name is not None else None
         body.setdefault("scopes", ["evaluate"])
-        token, secret = companies.create_token(actor=self.principal.actor, company=company, **body)
+        token, secret = apitokens.create_token(actor=self.principal.actor, company=company, **body)
         data = {**TokenOutput(token).data, "secret": secret}
         response = created(data, reverse("api:token", [token.pk], request=request))
         response["Cache-Control"] = "no-store"
@@ -113,5 +113,5 @@ class TokenView(AdminView):
     def delete(self, request: Request, token: UUID) -> Response:
         """End a token."""
         reason = self.body()["reason"] or self.query["reason"]
-        companies.revoke_token(self.stored(token), actor=self.principal.actor, reason=reason)
+        apitokens.revoke_token(self.stored(token), actor=self.principal.actor, reason=reason)
         return Response(status=204)

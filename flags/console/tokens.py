@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from flags import companies, overview, roster
+from flags import apitokens, overview, roster
 from flags.console.companyforms import TOKEN_STATES, NewTokenForm, TokenFilterForm
 from flags.console.forms import ChangeForm
 from flags.console.paging import address
@@ -57,7 +57,7 @@ def token_new(request: HttpRequest) -> HttpResponse:
         form.take_company(company)
         if not form.errors:
             try:
-                token, secret = companies.create_token(
+                token, secret = apitokens.create_token(
                     said["name"],
                     actor=request.principal.user,
                     kind=said["kind"],
@@ -84,7 +84,7 @@ def token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     refusal: ChangeRefused | None = None
     if request.method == "POST":
         try:
-            companies.revoke_token(token, actor=request.principal.user, reason=form.cleaned_data["reason"])
+            apitokens.revoke_token(token, actor=request.principal.user, reason=form.cleaned_data["reason"])
         except ChangeRefused as refused:
             refusal = refused
         else:

@@ -231,8 +231,8 @@ def installation(tmp_path_factory) -> dict[str, str]:
     }
     run(environment, "manage.py", "migrate", "--verbosity", "0")
     made = (
-        "from flags import companies; c = companies.create_company('acme', 'Acme', actor=None); "
-        "print(companies.create_token('t', actor=None, company=c)[1])"
+        "from flags import apitokens, companies; c = companies.create_company('acme', 'Acme', actor=None); "
+        "print(apitokens.create_token('t', actor=None, company=c)[1])"
     )
     environment["TOKEN"] = run(environment, "manage.py", "shell", "--no-imports", "-c", made).strip().splitlines()[-1]
     return environment

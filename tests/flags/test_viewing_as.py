@@ -2,7 +2,7 @@
 
 import pytest
 
-from flags import archiving, changes, companies, grants, optins, orgsettings, overrides, releases, rollbacks
+from flags import apitokens, archiving, changes, companies, grants, optins, orgsettings, overrides, releases, rollbacks
 from flags.exceptions import ChangeRefused, Invalid, NotAllowed
 from flags.models import Change
 from tenants import provenance
@@ -61,7 +61,7 @@ VERBS = {
     "a release": lambda alice, acme: releases.start("api_access", actor=alice),
     "a rollback": lambda alice, acme: rollbacks.roll_back_companies("api_access", [acme], actor=alice, reason="why"),
     "a member": lambda alice, acme: companies.add_member(acme, "new@acme.example", "member", actor=alice),
-    "a token": lambda alice, acme: companies.create_token("spare", actor=alice, company=acme),
+    "a token": lambda alice, acme: apitokens.create_token("spare", actor=alice, company=acme),
     "other eyes": lambda alice, acme: companies.view_as(acme, actor=alice),
 }
 

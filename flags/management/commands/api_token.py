@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from flags import companies
+from flags import apitokens
 from flags.management import door
 from flags.management.flagreport import moment
 from flags.management.tables import table
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             getattr(self, f"_{options['verb']}")(options)
 
     def _create(self, options: dict[str, Any]) -> None:
-        token, secret = companies.create_token(
+        token, secret = apitokens.create_token(
             options["name"],
             actor=door.find_actor(options["actor"]),
             kind=options["kind"],
@@ -82,7 +82,7 @@ class Command(BaseCommand):
     def _revoke(self, options: dict[str, Any]) -> None:
         token = door.find_token(options["id"])
         actor = door.find_actor(options["actor"])
-        changed = companies.revoke_token(token, actor=actor, reason=options["reason"])
+        changed = apitokens.revoke_token(token, actor=actor, reason=options["reason"])
         if options["json"]:
             token.refresh_from_db()
             self._print_json({"changed": changed, "token": _as_json(token)})

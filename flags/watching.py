@@ -2,8 +2,9 @@
 
 The thread reads the versions of all that the process knows whenever PostgreSQL says that something was committed, and
 several times within FLAGS_MAX_STALENESS_MS anyway. What it read counts from the moment it asked, by a clock that goes
-on while the process is stopped, and for no longer than that bound: past it, or for a company it does not know yet,
-`versions.current` asks for itself. Nothing here is trusted to arrive; notifications only make it sooner.
+on while the process is stopped. When that is a quarter of the bound ago the thread is late (it waits for its turn in a
+busy process, for a core, for the database), and `versions.current` asks for itself, as it does for a company that is
+not known yet. Nothing here is trusted to arrive; notifications only make it sooner.
 
 What this process has itself written is never looked up here until the thread has asked again.
 """
@@ -31,7 +32,9 @@ from tenants import patience
 
 logger = logging.getLogger(__name__)
 
-LOOKS_WITHIN_THE_BOUND = 5
+LOOKS_WITHIN_THE_BOUND = 8
+LATE = 1 / 4
+"""After which part of the bound without a look nobody waits for the thread. The rest is for giving the answer."""
 NEVER_READ = -1  # No version is this, so the database says what it is.
 OUR_TABLES = re.compile("|".join((*GLOBAL_TABLES, *COMPANY_TABLES, "tenants_company", "tenants_apitoken")))
 
@@ -50,15 +53,17 @@ _lock = threading.Lock()
 _thread: threading.Thread | None = None
 _stop = threading.Event()
 _wake = threading.Event()
-_bound = 0.0
+_trusted = 0.0
+_pause = 0.0
 _told = NOTHING
 _written_at = float("-inf")
 
 
 def begin() -> None:
     """Answer `versions.current` from memory from now on. The thread starts with the first check of a process."""
-    global _bound
-    _bound = settings.FLAGS_MAX_STALENESS_MS / 1000
+    global _trusted, _pause
+    bound = settings.FLAGS_MAX_STALENESS_MS / 1000
+    _trusted, _pause = bound * LATE, bound / LOOKS_WITHIN_THE_BOUND
     connection_created.connect(_notice_writes_of, dispatch_uid="flags.watching")
     for connection in connections.all(initialized_only=True):
         _notice_writes_of(connection)
@@ -90,7 +95,7 @@ def current(company_id: UUID | None, connection: BaseDatabaseWrapper) -> tuple[i
     if _thread is None:
         _start()
     told = _told
-    if told.asked_at < _written_at or monotonic() - told.asked_at > _bound:
+    if told.asked_at < _written_at or monotonic() - told.asked_at > _trusted:
         return None
     if connection.run_on_commit and any(isinstance(entry[1], Wrote) for entry in connection.run_on_commit):
         return None
@@ -157,7 +162,7 @@ def _watch(stop: threading.Event, wake: threading.Event) -> None:
                 with patience.at_most(patience.QUICK_SECONDS):
                     watched.look(ears)
                 failures = 0
-                ears.wait(_bound / LOOKS_WITHIN_THE_BOUND, wake)
+                ears.wait(_pause, wake)
         except Exception as error:  # Whatever it is, checks ask for themselves meanwhile.
             failures += 1
             logger.warning("watching interrupted error=%s times=%s", type(error).__name__, failures)

@@ -44,17 +44,24 @@ TIMEOUT = 15_000  # Milliseconds. A machine that runs all tests at once is slow.
 
 @dataclass(frozen=True, slots=True)
 class DemoServer:
-    """Where the demonstration is served, who can sign in, and the token for programs."""
+    """Where the demonstration is served, who can sign in, the token for programs, and how its database is reached."""
 
     url: str
     accounts: list[dict[str, str]]
     token: str
+    environment: dict[str, str]
 
     def account(self, role: str, company: str | None = None) -> dict[str, str]:
         """Return the first account with this role, in this company if one is named."""
         return next(
             one for one in self.accounts if one["role"] == role and (company is None or one["company"] == company)
         )
+
+    def run(self, code: str) -> None:
+        """Run this in a process beside the server, as Headgate, on the same database."""
+        inside = f"from tenants.rls import acting_as_system\nwith acting_as_system('a test'):\n    {code}"
+        shell = [sys.executable, "manage.py", "shell", "--no-imports", "-c", inside]
+        subprocess.run(shell, cwd=ROOT, env=self.environment, capture_output=True, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +71,7 @@ def browser(chromium: str) -> Iterator:
         sync_api = importlib.import_module("playwright.sync_api")
     except ImportError:
         lacking("Playwright (the extra e2e)")
+    sync_api.expect.set_options(timeout=TIMEOUT)
     with sync_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield running
@@ -94,7 +102,7 @@ def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServer
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until_it_answers(f"{url}/healthz", server)
-            yield DemoServer(url, printed["accounts"], printed["tokens"]["server"])
+            yield DemoServer(url, printed["accounts"], printed["tokens"]["server"], environment)
         finally:
             server.terminate()
             server.wait(timeout=30)

@@ -65,10 +65,23 @@ def flag_of(chance: random.Random, number: int, before: list, companies, people,
     return flag
 
 
+def flags_of_certain_reasons(company, person):
+    """Make flags for the reasons that in the matrix hang on the places companies happen to have in rollouts."""
+    rollout = FlagFactory(key="by_rollout")
+    for channel in ("internal", "pilot", "general"):
+        ChannelDefaultFactory(flag=rollout, channel=channel, percentage=99)
+    denied = FlagFactory(key="was_denied", default_enabled=True)
+    GrantFactory(company=company, user=person, flag=denied, enabled=False)
+    missing = FlagFactory(key="needs_grant", needs_grant=True, default_enabled=True)
+    lacking = FlagFactory(key="by_prerequisite", default_enabled=True)
+    RequirementFactory(flag=lacking, requires=FlagFactory(key="is_off"))
+    return [rollout, denied, missing, lacking]
+
+
 def test_all_doors_say_the_same(client, as_token, acme, globex, default_tenant, dan, carol):
     chance, now = random.Random(SEED), timezone.now()
     companies = [acme, globex, default_tenant, CompanyFactory(slug="gone", is_active=False)]
-    flags: list = []
+    flags: list = flags_of_certain_reasons(acme, dan)
     for number in range(FLAGS):
         flags.append(flag_of(chance, number, flags, companies, [(acme, dan), (globex, carol)], now))
     key = as_token("evaluate")

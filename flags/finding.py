@@ -84,7 +84,7 @@ def find_flags(text: str, viewer: User) -> Found:
     rows = staleness.with_facts(Flag.objects.visible_to(viewer))
     rows, problems = _narrowed(rows, query, _flag_condition, viewer)
     if not _names_archived(query):
-        rows = rows.live()
+        rows = rows.filter(archived_at=None)
     return Found(query, rows, problems)
 
 

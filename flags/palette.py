@@ -205,7 +205,8 @@ def _overrides(text: str, viewer: User) -> list[Item]:
         flags = _flags(" ".join(words[:at]), viewer)
         companies = _companies(" ".join(named))
         if flags and (companies or not named):
-            return [_override(flag, company) for flag in flags for company in companies or [None]][:SHOWN]
+            some: list[Company | None] = [*companies] or [None]
+            return [_override(flag, company) for flag in flags for company in some][:SHOWN]
     return []
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from flags import bulk, changes, finding, reverting
 from flags.batchmodels import Batch
 from flags.console.forms import MINUTE
-from flags.console.responses import console_view, page_or_fragment, status_of
+from flags.console.responses import console_view, page_or_fragment, person, status_of
 from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused
 from flags.impact import Impact, Proposed, impact
@@ -75,7 +75,7 @@ def _chosen(form: BulkForm, request: HttpRequest) -> Chosen:
         return Chosen([row.pk for row in rows], [row.name for row in rows[:NAMED]], [])
     if form.cleaned_data.get("chosen"):
         return Chosen([], [], ["No company is ticked."])
-    found = finding.find_companies(form.cleaned_data.get("q", ""), request.principal.user)
+    found = finding.find_companies(form.cleaned_data.get("q", ""), person(request))
     if found.problems or "company" in form.errors:
         # A word that was left out would mean more companies than somebody wanted.
         return Chosen([], [], [problem.message for problem in found.problems])
@@ -93,14 +93,14 @@ def bulk_companies(request: HttpRequest) -> HttpResponse:
     flag, deed = said.get("flag"), said.get("deed", "")
     is_ready = bool(form.is_valid() and chosen.ids and flag and deed and len(chosen.ids) <= bulk.MOST)
     refusal: ChangeRefused | None = None
-    if request.method == "POST" and is_ready and said.get("batch"):
+    if request.method == "POST" and is_ready and flag is not None and said.get("batch"):
         try:
             batch = bulk.begin(
                 said["batch"],
                 chosen.ids,
                 flag.key,
                 deed,
-                actor=request.principal.user,
+                actor=person(request),
                 reason=said["reason"],
                 expires_at=said["expires_at"],
                 expected=said["expected"],
@@ -142,7 +142,7 @@ def batch(request: HttpRequest, pk: UUID) -> HttpResponse:
     refusal: ChangeRefused | None = None
     if request.method == "POST":
         try:
-            found = bulk.step(pk, actor=request.principal.user, most=bulk.AT_ONCE)
+            found = bulk.step(pk, actor=person(request), most=bulk.AT_ONCE)
         except ChangeRefused as refused:
             refusal = refused
         if not request.htmx and refusal is None:
@@ -155,7 +155,7 @@ def batch_stop(request: HttpRequest, pk: UUID) -> HttpResponse:
     """End a batch where it is."""
     found = get_object_or_404(Batch.objects.defer("companies"), pk=pk)
     try:
-        bulk.stop(pk, actor=request.principal.user)
+        bulk.stop(pk, actor=person(request))
     except ChangeRefused as refused:
         return _shown(request, found, refused)
     return redirect("console:batch", pk)
@@ -171,7 +171,7 @@ def _shown(request: HttpRequest, found: Batch, refusal: ChangeRefused | None) ->
         "changed": list(changed[:CHANGED_SHOWN]) if found.finished_at else [],
         "changed_more": max(found.changed_count - CHANGED_SHOWN, 0),
         "undo": reverse("console:change_revert", args=[whole.pk]) if whole and reverting.can_revert(whole) else "",
-        "is_mine": found.person_id == request.principal.user.pk,
+        "is_mine": found.person_id == person(request).pk,
         "refusal": refusal,
     }
     said = "Done" if found.finished_at else ""

@@ -13,7 +13,7 @@ from flags.console.companyforms import CompanyForm, DeactivateForm, NewCompanyFo
 from flags.console.forms import CursorForm
 from flags.console.history import CHANGES_PER_PAGE, by_day, entries
 from flags.console.paging import address
-from flags.console.responses import console_view, here, page_or_fragment, say_what_changed, status_of
+from flags.console.responses import console_view, here, page_or_fragment, person, say_what_changed, status_of
 from flags.console.searching import search, text_of
 from flags.exceptions import ChangeRefused, Conflict, Invalid
 from flags.keyset import stretch
@@ -48,12 +48,12 @@ def tabs(company: Company, current: str) -> list[dict[str, Any]]:
 def company_list(request: HttpRequest) -> HttpResponse:
     """Every company by name, with search and filters that live in the address."""
     cursors = CursorForm(request.GET).filters()
-    found = finding.find_companies(text_of(request, "companies"), request.principal.user)
+    found = finding.find_companies(text_of(request, "companies"), person(request))
     page = stretch(found.rows, ("name", "id"), COMPANIES_PER_PAGE, **cursors)
     is_all = not (page.previous or page.next)
     total = len(page.rows) if is_all else roster.count_up_to(found.rows, COUNTED_UP_TO)
     context = {
-        "search": search("companies", found, request.principal.user),
+        "search": search("companies", found, person(request)),
         "rows": roster.company_rows(page.rows),
         "total": total,
         "more": total == COUNTED_UP_TO,

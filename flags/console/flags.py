@@ -14,7 +14,7 @@ from flags.console.channelcompanies import companies_context
 from flags.console.forms import FlagForm, GrantsForm, NewFlagForm, PickForm
 from flags.console.history import entries
 from flags.console.paging import Page
-from flags.console.responses import console_view, here, page_or_fragment, say_what_changed, status_of
+from flags.console.responses import console_view, here, page_or_fragment, person, say_what_changed, status_of
 from flags.console.searching import search, text_of
 from flags.exceptions import ChangeRefused, Conflict
 from flags.impact import Impact, Proposed, impact
@@ -41,7 +41,7 @@ class Group:
 @console_view("GET")
 def flag_list(request: HttpRequest) -> HttpResponse:
     """Every flag by category, with search and filters that live in the address."""
-    found = finding.find_flags(text_of(request, "flags"), request.principal.user)
+    found = finding.find_flags(text_of(request, "flags"), person(request))
     counts = overview.category_counts(found.rows)
     page = Page.of(request, sum(counts.values()), FLAGS_PER_PAGE)
     rows = overview.flag_rows(overview.by_category(found.rows)[page.first : page.last])
@@ -50,7 +50,7 @@ def flag_list(request: HttpRequest) -> HttpResponse:
         for category, members in groupby(rows, key=lambda row: row.flag.category)
     ]
     context = {
-        "search": search("flags", found, request.principal.user),
+        "search": search("flags", found, person(request)),
         "groups": groups,
         "page": page,
         "here": here(request),

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from flags.console.forms import FilterForm
-from flags.console.responses import console_view, page_or_fragment
+from flags.console.responses import console_view, page_or_fragment, person
 from flags.palette import Item, find
 from flags.requests import HttpRequest
 
@@ -33,7 +33,7 @@ def palette(request: HttpRequest) -> HttpResponse:
     text = PaletteForm(request.GET).filters().get("q", "")
     groups = [
         {"title": group.title, "lines": [_line(item) for item in [*group.items, *([group.more] if group.more else [])]]}
-        for group in find(text, request.principal.user)
+        for group in find(text, person(request))
     ]
     number = sum(len(group["lines"]) for group in groups)
     said = f"{number} result{'' if number == 1 else 's'}" if number else "Nothing found"

@@ -25,6 +25,7 @@ from flags.requests import HttpRequest
 from flags.sentences import FieldChange, compared, sentence
 from tenants import provenance
 from tenants.access import super_admin_required
+from tenants.models import User
 
 View = Callable[..., HttpResponseBase]
 
@@ -39,6 +40,13 @@ def console_view(*methods: str) -> Callable[[View], View]:
         return wraps(view)(cache_control(no_store=True)(vary_on_headers("HX-Request")(guarded)))
 
     return opened
+
+
+def person(request: HttpRequest) -> User:
+    """Return the super admin who asks; a view of the console has one."""
+    user = request.principal.user
+    assert user is not None
+    return user
 
 
 def wants_fragment(request: HttpRequest) -> bool:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from flags import savedviews
-from flags.console.responses import console_view, malformed, way_back
+from flags.console.responses import console_view, malformed, person, way_back
 from flags.console.searching import PAGES
 from flags.exceptions import ChangeRefused, Missing
 from flags.requests import HttpRequest
@@ -46,9 +46,7 @@ def view_save(request: HttpRequest) -> HttpResponse:
         request,
         said.get("of", ""),
         said.get("q", ""),
-        lambda: savedviews.save_view(
-            request.principal.user, said.get("of", ""), said.get("name", ""), said.get("q", "")
-        ),
+        lambda: savedviews.save_view(person(request), said.get("of", ""), said.get("name", ""), said.get("q", "")),
         "Saved the view “{}”.",
     )
 
@@ -62,7 +60,7 @@ def view_rename(request: HttpRequest, pk: UUID) -> HttpResponse:
         request,
         view.of,
         view.query,
-        lambda: savedviews.rename_view(request.principal.user, pk, name),
+        lambda: savedviews.rename_view(person(request), pk, name),
         "Renamed the view to “{}”.",
     )
 
@@ -75,13 +73,13 @@ def view_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
         request,
         view.of,
         view.query,
-        lambda: savedviews.delete_view(request.principal.user, pk),
+        lambda: savedviews.delete_view(person(request), pk),
         "Deleted the view “{}”.",
     )
 
 
 def _view(request: HttpRequest, pk: UUID) -> SavedView:
-    view = SavedView.objects.filter(person=request.principal.user, pk=pk).first()
+    view = SavedView.objects.filter(person=person(request), pk=pk).first()
     # One that is gone in another window leads to the list.
     return view or SavedView(of=SavedView.Of.FLAGS)
 

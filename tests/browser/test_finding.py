@@ -1,0 +1,69 @@
+"""Finding and doing by keyboard alone: searches that complete words, the palette, shortcuts, many companies at once."""
+
+import re
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright (the extra e2e)")
+expect = sync_api.expect
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_search_completes_words_and_chips_write_the_same_text(visit, demo_server):
+    page = visit(demo_server.account("super_admin"))
+    page.goto("/super-admin/feature-flags/")
+    field = page.get_by_role("combobox", name="Search flags")
+    page.keyboard.press("/")
+    expect(field).to_be_focused()
+    page.keyboard.type("is:kille")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    expect(field).to_have_attribute("aria-activedescendant", "q-option-1")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value("is:killed ")
+    expect(page.get_by_role("heading", level=3)).to_contain_text(["Legacy Export"])
+    expect(page).to_have_url(re.compile(r"\?q=is(:|%3A)killed"))
+    page.locator("a.chip").press("Enter")
+    expect(field).to_have_value("")
+    expect(field).to_be_focused()
+    page.go_back()
+    expect(page.get_by_role("heading", level=3)).to_contain_text(["Legacy Export"])
+
+
+def test_the_palette_leads_to_an_action(visit, demo_server):
+    page = visit(demo_server.account("super_admin"))
+    page.goto("/super-admin/")
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("combobox", name="Find anything")
+    expect(palette).to_be_focused()
+    page.keyboard.type("kill route")
+    option = page.get_by_role("option", name="Kill Route Optimizer…")
+    expect(option).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/feature-flags/route_optimizer/kill/$"))
+    page.keyboard.press("g")
+    page.keyboard.press("f")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Flags")
+    page.keyboard.press("j")
+    expect(page.locator(".flag-row a").first).to_be_focused()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_many_companies_are_changed_and_it_is_undone(visit, demo_server, scripts):
+    page = visit(demo_server.account("super_admin"), java_script_enabled=scripts)
+    page.goto("/super-admin/companies/?q=channel:general")
+    page.get_by_role("checkbox", name="Choose Alder Couriers").check()
+    page.get_by_role("checkbox", name="Choose Kestrel Express").check()
+    page.get_by_role("button", name="Change those chosen…").click()
+    page.get_by_label("Flag", exact=True).select_option("automated_alerting")
+    page.get_by_role("button", name="Show what it would do").click()
+    page.get_by_label("Reason").fill("They asked")
+    page.get_by_role("button", name="Turn Automated Alerting on for 2 companies").click()
+    if not scripts:
+        page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Done: 2 companies")).to_be_visible()
+    page.get_by_role("link", name="Undo all of it…").click()
+    page.get_by_role("button", name=re.compile("Revert|Take it back|Undo")).first.click()
+    page.goto("/super-admin/feature-flags/?q=automated_alerting")
+    expect(page.get_by_text("No overrides")).to_be_visible()

@@ -203,7 +203,7 @@ def _overrides(text: str, viewer: User) -> list[Item]:
     for at in splits:
         named = [word for word in words[at:] if word != "for"]
         flags = _flags(" ".join(words[:at]), viewer)
-        companies = _companies(" ".join(named))
+        companies: list[Company | None] = [*_companies(" ".join(named))]
         if flags and (companies or not named):
             some: list[Company | None] = [*companies] or [None]
             return [_override(flag, company) for flag in flags for company in some][:SHOWN]

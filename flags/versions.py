@@ -97,7 +97,7 @@ def with_tokens(company_id: UUID | None, exactly: bool) -> Iterator[int | None]:
     if found is None:
         scopes = (NIL, NIL if company_id is None else company_id, TOKENS)
         # The first statement of a request is as good a question as any to a connection that may be dead.
-        connection.health_check_done = True
+        connection.health_check_done = True  # type: ignore[attr-defined]
         try:
             with connection.cursor() as cursor:
                 cursor.execute(WITH_TOKENS, [as_stored(scope, connection.vendor) for scope in scopes])

@@ -165,7 +165,9 @@ class BulkView(OfrepView, WholeView):
         if request.content_type != "application/json":
             raise Invalid("This is for the long way to say.")
         # What the question is about is found out as on the long way, from the body alone.
-        self.request = SimpleNamespace(_request=request, data=ContextParser().parse(BytesIO(request.body)))
+        self.request = SimpleNamespace(  # type: ignore[assignment]
+            _request=request, data=ContextParser().parse(BytesIO(request.body))
+        )
         features = self.known_features()
         return self.answer(self.flags(request, features), features)
 

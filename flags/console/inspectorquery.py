@@ -91,11 +91,10 @@ class Query:
     @cached_property
     def asked(self) -> list[Asked]:
         """Whom and when one asks about: what the columns are. Of too many the first are shown."""
+        people: list[User | None] = [*self.people] or [None]
+        moments: list[datetime | None] = [*self.moments] or [None]
         found = [
-            Asked(company, person, moment)
-            for company in self.companies
-            for person in self.people or [None]
-            for moment in self.moments or [None]
+            Asked(company, person, moment) for company in self.companies for person in people for moment in moments
         ]
         if len(found) > COLUMNS_AT_MOST:
             self.problems.append(

@@ -44,7 +44,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     Where no limit was set it is Django's own in everything.
     """
 
-    Database = _Driver()
+    Database = _Driver()  # type: ignore[assignment]
 
     def __init__(self, settings_dict: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(settings_dict, *args, **kwargs)

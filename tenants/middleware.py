@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from django.contrib.auth import SESSION_KEY
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import Error as DatabaseProblem
+from django.db import OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -100,14 +101,16 @@ class TenantMiddleware:
                             if not request.path_info.startswith(ASKING):
                                 patience.extend(patience.SERVING_SECONDS)
                             response = self._answer(request, who)
-        except (OperationalError, InterfaceError):
+        except (DatabaseProblem, ValueError) as problem:  # What a garbled answer of the server becomes, is no text.
             if response is not None and _only_asked(request):
                 return response  # There was nothing to commit.
             # Where there is a response, it is somebody's work that broke, and not finding out who they are. It may be
             # in force all the same: only the answer to COMMIT is missing.
             request.is_answer_lost = response is not None  # type: ignore[attr-defined]
-            if response is not None or not _recall(request, credential):
+            if response is not None:
                 raise
+            if not _recall(request, credential):
+                raise OperationalError("The database did not say who is asking.") from problem
         if response is not None:
             return response
         return self._answer_unbound(request)
@@ -126,7 +129,7 @@ class TenantMiddleware:
             try:
                 with patience.at_most(patience.QUICK_SECONDS):
                     version = stack.enter_context(known.versions_now(found))
-            except (OperationalError, InterfaceError):
+            except (DatabaseProblem, ValueError):
                 return None, None
             if found is None or not known.holds(found, version):
                 is_bad = found is None and known.is_unknown(credential, version)

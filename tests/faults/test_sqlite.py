@@ -83,7 +83,7 @@ def test_a_file_that_is_busy_for_too_long_is_503_and_checks_go_on(small: Small):
             while not write.done():
                 answer = small.check()
                 assert (answer.status, answer.stale) == (200, False)
-                assert answer.seconds < 2
+                assert answer.seconds < 4.5  # Less than a writer waits.
                 time.sleep(0.1)
             assert_refused(write.result())
         other.rollback()

@@ -116,7 +116,8 @@ def test_what_is_under_way_at_sigterm_is_finished(stage: Stage):
     assert (refused[0].status, "refused" in refused[0].text) == (0, True)
     stage.app.process.wait(10)
     stage.heal()
-    assert eventually(lambda: stage.check().json)[FLAG] is False
+    eventually(lambda: stage.check().status == 200)
+    assert stage.check().json[FLAG] is False
 
 
 def test_nothing_starts_twice_and_nothing_waits_for_a_database_that_is_not_there_yet(stage: Stage):
@@ -135,7 +136,8 @@ def test_nothing_starts_twice_and_nothing_waits_for_a_database_that_is_not_there
         assert page.status == 503
         stage.to_postgres.heal()
         eventually(lambda: late.get("/readyz").status == 200)
-        healed = eventually(lambda: late.get("/api/features", **asked))
+        eventually(lambda: late.get("/api/features", **asked).status == 200)
+        healed = late.get("/api/features", **asked)
         assert (healed.status, healed.json[FLAG], healed.stale) == (200, True, False)
 
 

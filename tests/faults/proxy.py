@@ -120,9 +120,9 @@ class Proxy:
                 self._primed.add(pair)
             if pair in self._primed and second in data:
                 self.lose = None
-                _end(pair[0])  # Nobody will hear the answer.
                 if self.lose_all:
                     self._stop_listening()
+                _end(pair[0])  # Nobody will hear the answer.
                 if not self.swallow:
                     sink.sendall(data)
                     time.sleep(0.3)

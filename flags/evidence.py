@@ -36,6 +36,8 @@ class Evidence:
     gates: Mapping[UUID, list[Gate]]
     words: Mapping[UUID, GateSignOff]
     audit: IsolationAudit | None
+    """The latest complete run; and the latest run at all, where that one left something out."""
+    incomplete_audit: IsolationAudit | None
     seen: Mapping[UUID, Seen]
     daily: Mapping[str, list[int]]
     answers: Mapping[tuple[str, str], ChannelDefault] = field(default_factory=dict)
@@ -68,7 +70,7 @@ class Evidence:
 
 
 def gather(releases: Collection[Release], at: datetime) -> Evidence:
-    """Read the evidence for these releases, whose channel and flag should be loaded. At most eight queries."""
+    """Read the evidence for these releases, whose channel and flag should be loaded. At most nine queries."""
     found = list(releases)
     keys = {release.flag_id for release in found}
     gates: dict[UUID, list[Gate]] = {}
@@ -84,12 +86,14 @@ def gather(releases: Collection[Release], at: datetime) -> Evidence:
     daily = _daily(found, keys, at)
     required = _required(keys, gates)
     known = keys.union(flag.key for flags in required.values() for flag in flags)
+    run = IsolationAudit.objects.first()
     return Evidence(
         at=at,
         channels=tuple(ReleaseChannel.objects.order_by("rank")),
         gates=gates,
         words={gate.pk: gate.given[0] for some in gates.values() for gate in some if gate.given},  # type: ignore[attr-defined]
-        audit=IsolationAudit.objects.filter(complete=True).first(),
+        audit=run if run is None or run.complete else IsolationAudit.objects.filter(complete=True).first(),
+        incomplete_audit=None if run is None or run.complete else run,
         seen={release.pk: _seen(release, daily.get(release.flag_id, [])) for release in found},
         daily={key: _last_days(daily.get(key, []), at.date()) for key in keys},
         answers=_answers(known),

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from flags.evidence import Evidence, gather
 from flags.models import Flag
-from flags.releasemodels import Gate, GateSignOff, GateTemplate, Release
+from flags.releasemodels import Gate, GateSignOff, GateTemplate, IsolationAudit, Release
 from tenants.models import ReleaseChannel
 
 Check = GateTemplate.Check
@@ -154,15 +154,23 @@ def _no_server_errors(release: Release, gate: Gate, evidence: Evidence) -> GateS
 
 
 def _audited(release: Release, gate: Gate, evidence: Evidence) -> GateState:
-    audit = evidence.audit
+    audit, incomplete = evidence.audit, evidence.incomplete_audit
+    if incomplete is not None and incomplete.at >= release.entered_at and not _is_of(release, audit):
+        left_out = incomplete.skipped[0].rstrip(".") if incomplete.skipped else "it left something out"
+        return GateState(gate, False, f"the isolation audit of {incomplete.at:%d %b %H:%M} proves nothing: {left_out}")
     if audit is None:
         return GateState(gate, False, "no data: no isolation audit has run; run it")
-    if audit.at < release.entered_at:
+    if not _is_of(release, audit):
         return GateState(gate, False, "the isolation audit is older than the entry into this channel; run it")
     if not audit.passed:
         said = f"the isolation audit of {audit.at:%d %b %H:%M} found problems"
         return GateState(gate, False, said, is_broken=True)
     return GateState(gate, True, f"the isolation audit of {audit.at:%d %b %H:%M} passed")
+
+
+def _is_of(release: Release, audit: IsolationAudit | None) -> bool:
+    """Whether an audit was run during this stay in the channel."""
+    return audit is not None and audit.at >= release.entered_at
 
 
 def _required_flags(release: Release, gate: Gate, evidence: Evidence) -> GateState:

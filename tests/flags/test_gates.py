@@ -8,7 +8,7 @@ from django.utils import timezone
 from flags import gates, gatetemplates, releases
 from flags.exceptions import ChangeRefused, Invalid, Missing, NotAllowed
 from flags.models import Change
-from flags.releasemodels import DailyUsage, GateTemplate, Release
+from flags.releasemodels import DailyUsage, GateTemplate, IsolationAudit, Release
 from tests.factories import FlagFactory
 
 pytestmark = pytest.mark.django_db
@@ -95,3 +95,39 @@ def test_one_look_at_many_releases_costs_what_one_at_one_does(alice, django_asse
     assert {state.words for state in states[found[0].pk] if state.gate.check_kind == "no_server_errors"} == {
         "no server errors in 11 evaluations"
     }
+
+
+# The isolation audit
+
+
+def audit_of(release, *, minutes: int, complete: bool) -> None:
+    IsolationAudit.objects.create(
+        at=release.entered_at + timedelta(minutes=minutes),
+        mode="both",
+        by_name="Alice",
+        passed=True,
+        complete=complete,
+        skipped=[] if complete else ["SQLite has no row-level security, roles or functions."],
+    )
+
+
+@pytest.mark.parametrize(
+    ("audits", "holds", "words"),
+    [
+        ([], False, "no isolation audit has run; run it"),
+        ([(-1, True)], False, "older than the entry into this channel; run it"),
+        # What left something out opens nothing, and says why instead of asking for itself again.
+        ([(1, False)], False, "proves nothing: SQLite has no row-level security, roles or functions"),
+        ([(-1, True), (1, False)], False, "proves nothing"),
+        ([(-1, False)], False, "no isolation audit has run; run it"),
+        # Nor does it take away what a complete one has proven.
+        ([(1, True), (2, False)], True, "passed"),
+    ],
+)
+def test_an_audit_counts_when_it_is_complete_and_newer_than_the_entry(alice, audits, holds, words):
+    release = releases.start(KEY, actor=alice)
+    for minutes, complete in audits:
+        audit_of(release, minutes=minutes, complete=complete)
+    [state] = [state for state in gates.states(release) if state.gate.check_kind == "isolation_audit"]
+    assert state.holds is holds
+    assert words in state.words

@@ -10,10 +10,10 @@ ARGS ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e clients bench faults lint format types clean
+.PHONY: help demo test e2e screenshots clients bench faults lint format types clean
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
 
 demo: $(STAMPS)/run ## Fill a database with a demonstration, print the sign-ins and serve on PORT (8000)
 	DJANGO_DEBUG=true $(PY) manage.py demo --port $(PORT) $(DEMO_ARGS)
@@ -23,6 +23,9 @@ test: $(STAMPS)/dev ## Run the tests; DATABASE_URL and CACHE_URL choose the data
 
 e2e: $(STAMPS)/e2e ## Run the tests that drive a browser (needs chromium)
 	$(PY) -m pytest -m browser $(ARGS)
+
+screenshots: $(STAMPS)/e2e ## Photograph every page into screenshots/; ARGS="flags flag" chooses, ARGS=--readme makes those of the README
+	DJANGO_DEBUG=true $(PY) -m tests.browser.screenshots $(ARGS)
 
 clients: $(STAMPS)/e2e $(STAMPS)/clients ## Run the tests with published OpenFeature clients (needs node 20, npm and chromium)
 	$(PY) -m pytest -m clients $(ARGS)

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from tenants.models import Role
 from tenants.principal import ANONYMOUS, Principal
@@ -60,8 +61,17 @@ def to_login(request: HttpRequest) -> HttpResponse:
         page = htmx.current_url_abs_path
     elif request.method in ("GET", "HEAD"):
         page = request.get_full_path()
-    else:
-        page = None
+    else:  # A form that came too late. It stands on the page it was sent from.
+        page = _own_referer(request)
     query = f"?{urlencode({'next': page})}" if page else ""
     address = f"{resolve_url(settings.LOGIN_URL)}{query}"
     return HttpResponse(status=401, headers={"HX-Redirect": address}) if htmx else redirect(address)
+
+
+def _own_referer(request: HttpRequest) -> str:
+    """Return the path of the page a form was sent from, if it is one of ours; else ""."""
+    address = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(address, {request.get_host()}, request.is_secure()):
+        return ""
+    parts = urlsplit(address)
+    return urlunsplit(("", "", parts.path, parts.query, ""))

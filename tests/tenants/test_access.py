@@ -74,6 +74,12 @@ def test_after_a_post_strangers_do_not_come_back_to_it(client):
     assert client.post("/company/")["Location"] == "/login/"
 
 
+def test_after_a_post_strangers_come_back_to_the_page_its_form_stood_on(client):
+    response = client.post("/company/", HTTP_REFERER="http://testserver/features/?q=1")
+    assert response["Location"] == "/login/?next=%2Ffeatures%2F%3Fq%3D1"
+    assert client.post("/company/", HTTP_REFERER="http://elsewhere.example/features/")["Location"] == "/login/"
+
+
 def test_an_htmx_request_of_a_stranger_loads_the_login_as_a_whole_page(client):
     response = client.get(
         "/company/", HTTP_HX_REQUEST="true", HTTP_HX_CURRENT_URL="http://testserver/features/?q=billing"

@@ -15,14 +15,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def migrate(*target: str) -> None:
-    """Migrate as the owner of the tables, each migration in a transaction of its own."""
+    """Migrate as a command does: bound to nobody, as the owner of the tables, each migration in its own transaction."""
+    token = rls._current.set(rls.NOBODY)
+    try:
+        _take_role("none")
+        call_command("migrate", "flags", *target, verbosity=0)
+    finally:
+        rls._current.reset(token)
+        _take_role(rls.CONSOLE_ROLE)
+
+
+def _take_role(role: str) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("set session role none")
-    call_command("migrate", "flags", *target, verbosity=0)
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"set session role {rls.CONSOLE_ROLE}")
+            cursor.execute(f"set session role {role}")
 
 
 @pytest.mark.parametrize("target", ["zero", "0001", "0002"])

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
+from django.test import Client
 from django.utils import timezone
 
 from tenants import jwt, principal, recall, rls
@@ -14,21 +15,25 @@ from tests.factories import ApiTokenFactory, ChannelDefaultFactory, FlagFactory
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def client(client):
-    """A browser whose requests begin with no binding to leave: leaving one takes the database."""
-    request = client.request
+@pytest.fixture(autouse=True)
+def _no_binding_to_leave(monkeypatch):
+    """Let requests begin with no binding, as in production: leaving the test's own would take the database."""
+    request = Client.request
 
-    def unbound(**kwargs):
+    def unbound(self, **kwargs):
         token = rls._current.set(rls.NOBODY)
         try:
-            return request(**kwargs)
+            return request(self, **kwargs)
         finally:
             rls._current.reset(token)
 
-    client.request = unbound
-    client.raise_request_exception = False
-    return client
+    monkeypatch.setattr(Client, "request", unbound)
+
+
+@pytest.fixture
+def client():
+    """A browser that shows errors as a person would see them."""
+    return Client(raise_request_exception=False)
 
 
 @contextmanager

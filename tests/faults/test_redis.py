@@ -78,18 +78,19 @@ def _undo(stage: Stage) -> None:
 
 
 def test_what_a_company_left_in_redis_answers_for_nobody_else(stage: Stage):
-    """Another program copies Acme's entry to where Globex's belongs."""
+    """Another program copies Acme's entry to where that of a company belongs that no worker has read yet."""
+    stage.app.manage("provision_company", "initech", "Initech")
     rows = dict(stage.postgres.admin("select slug, id from tenants_company", database="headgate"))
     versions = dict(stage.postgres.admin("select scope, n from flags_version", database="headgate"))
     assert stage.write(False).status == 200
     assert stage.check().json[FLAG] is False
     copied = 0
     for name in stage.redis.client.keys(f"*{rows['acme']}*"):
-        beginning = name.decode().replace(str(rows["acme"]), str(rows["globex"])).rpartition(":")[0]
-        stage.redis.client.set(f"{beginning}:{versions[rows['globex']]}", stage.redis.client.get(name))
+        beginning = name.decode().replace(str(rows["acme"]), str(rows["initech"])).rpartition(":")[0]
+        stage.redis.client.set(f"{beginning}:{versions[rows['initech']]}", stage.redis.client.get(name))
         copied += 1
     assert copied
-    answer = stage.app.get("/api/features?company=globex", Authorization=f"Bearer {stage.cast['writer']}")
+    answer = stage.app.get("/api/features?company=initech", Authorization=f"Bearer {stage.cast['writer']}")
     assert (answer.status, answer.json[FLAG]) == (200, True)
     assert "cache entry refused" in stage.app.said()
 

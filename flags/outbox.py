@@ -62,8 +62,12 @@ class Sent:
 def gained(flag: Flag, company: str = COMPANY) -> Message:
     """Return what the admins of a company are told when it gets a feature."""
     context = {"flag": flag, "company": company}
-    subject = render_to_string("email/feature_gained_subject.txt", context).strip()
-    return Message(subject[:200], render_to_string("email/feature_gained.txt", context))
+    # Templates call all they write safe to put into a page. Plain text is not: joined, it is a string like another.
+    subject, body = (
+        "".join([render_to_string(f"email/{name}.txt", context)])
+        for name in ("feature_gained_subject", "feature_gained")
+    )
+    return Message(subject.strip()[:200], body)
 
 
 def count_recipients(companies: Collection[UUID]) -> int:

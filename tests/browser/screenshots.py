@@ -24,12 +24,15 @@ from tests.browser.pages import ANA, TALBI, Page
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
 LOOKS = (("light", "light", WIDE), ("dark", "dark", WIDE), ("narrow", "light", NARROW))
 README = {
-    "flags": Page("flags", ("console:flag_list",), opens=("#default-driver_chat",)),
-    "releases": Page("releases", ("console:release_board",)),
-    "inspector": Page(
-        "inspector",
-        ("console:inspector",),
-        query=f"?company={TALBI}&flag=trip_management&open=0:trip_management",
+    "flags": (800, Page("flags", ("console:flag_list",), opens=("#default-driver_chat",))),
+    "releases": (600, Page("releases", ("console:release_board",))),
+    "inspector": (
+        1140,
+        Page(
+            "inspector",
+            ("console:inspector",),
+            query=f"?company={TALBI}&flag=trip_management&open=0:trip_management",
+        ),
     ),
 }
 EMPTY = tuple(
@@ -85,6 +88,7 @@ class Photographer:
             shown.set_viewport_size(WIDE if page.opens else size)
             page.open_in(shown)
             shown.set_viewport_size(size)
+            shown.evaluate("scrollTo(0, 0)")  # What sticks to an edge would lie over the middle of the whole page.
             shown.wait_for_timeout(100)
             shown.screenshot(path=self.out / f"{page.name}{suffix}-{look}.png", full_page=True)
 
@@ -112,8 +116,8 @@ def take_for_readme(out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, serving.chromium() as browser, demonstration(Path(folder)) as server:
         photographer = Photographer(browser, server, out)
         shown = photographer.page_of(ANA)
-        shown.set_viewport_size(WIDE)
-        for name, page in README.items():
+        for name, (height, page) in README.items():
+            shown.set_viewport_size(WIDE | {"height": height})
             page.open_in(shown)
             shown.wait_for_timeout(300)
             shown.screenshot(path=out / f"{name}.png")

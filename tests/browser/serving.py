@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -58,7 +59,8 @@ class DemoServer:
 
     def run(self, code: str) -> None:
         """Run this in a process beside the server, as Headgate, on the same database."""
-        inside = f"from tenants.rls import acting_as_system\nwith acting_as_system('a test'):\n    {code}"
+        block = textwrap.indent(textwrap.dedent(code), "    ")
+        inside = f"from tenants.rls import acting_as_system\nwith acting_as_system('a test'):\n{block}"
         manage(self.database, "shell", "--no-imports", "-c", inside)
 
 

@@ -18,13 +18,13 @@ TOO_WIDE = """() => {
     found.push(`the page scrolls sideways: ${document.scrollingElement.scrollWidth}`);
     for (const one of document.body.querySelectorAll("*")) {
       const { right } = one.getBoundingClientRect();
-      if (right > innerWidth + 1 && !one.closest(".table-wrap, .visually-hidden, [popover]"))
+      if (right > innerWidth + 1 && !one.closest(".table-wrap, .tabs, .visually-hidden, [popover]"))
         found.push(`sticks out: ${words(one)}`);
     }
   }
   for (const one of document.querySelectorAll("main *, dialog[open] *")) {
     const cuts = ["hidden", "clip"].includes(getComputedStyle(one).overflowX);
-    const meant = one.closest(".truncate, .visually-hidden, svg, input");
+    const meant = one.closest(".truncate, .visually-hidden, svg, input, select");
     if (cuts && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 1 && !meant)
       found.push(`is cut off: ${words(one)}`);
   }

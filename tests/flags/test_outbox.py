@@ -9,6 +9,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.safestring import SafeData
 
 from flags import changes, outbox, releases, standing
 from flags.exceptions import ChangeRefused, Invalid
@@ -85,6 +86,17 @@ def test_the_preview_says_to_how_many_and_what(in_internal, alice, globex, carol
     said = outbox.gained(Flag.objects.get(key=KEY), "Globex")
     promote(alice, tell=True)
     assert (said.subject, said.body) == Mail.objects.values_list("subject", "body").get()
+
+
+def test_a_message_is_plain_text_which_no_page_takes_for_markup(in_internal, globex, carol, alice, sign_in):
+    changes.edit_flag(KEY, actor=alice, description="<script>alert(1)</script>")
+    said = outbox.gained(Flag.objects.get(key=KEY))
+    assert "<script>" in said.body
+    assert not isinstance(said.subject, SafeData)
+    assert not isinstance(said.body, SafeData)
+    page = sign_in(alice).get(f"/super-admin/feature-flags/{KEY}/release/promote/").content.decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert" not in page
 
 
 def test_a_person_who_is_admin_of_two_companies_is_told_for_each(in_internal, alice, globex, carol):

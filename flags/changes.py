@@ -318,7 +318,15 @@ def set_channel(
     return row
 
 
-def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "", version: int | None = None) -> None:
+def remove_channel(
+    key: str,
+    channel: str,
+    *,
+    actor: Actor,
+    reason: str = "",
+    version: int | None = None,
+    batch: uuid.UUID | None = None,
+) -> None:
     """Take a channel's answer away; its companies fall back to the default. Silent where there is none."""
     authorise(actor, WRITE)
     reason = clean_reason(reason)
@@ -333,7 +341,7 @@ def remove_channel(key: str, channel: str, *, actor: Actor, reason: str = "", ve
             check_version(flag.version, version, thing=f"the flag {key!r}", current=before, yours="removed")
             row.delete()
             _save(flag)
-            record("remove_channel", actor=actor, flag=flag, before=before, after={}, reason=reason)
+            record("remove_channel", actor=actor, flag=flag, before=before, after={}, reason=reason, batch=batch)
 
 
 def kill(key: str, *, actor: Actor, reason: str) -> Flag:

@@ -99,11 +99,17 @@ def create_company(
 
 
 def edit_company(
-    company: Company, *, actor: Actor, reason: str = "", version: int | None = None, **fields: Any
+    company: Company,
+    *,
+    actor: Actor,
+    reason: str = "",
+    version: int | None = None,
+    batch: uuid.UUID | None = None,
+    **fields: Any,
 ) -> Company:
     """Change a company's name, channel (a slug), plan (a slug) or is_active. Raises Invalid for anything else."""
     authorise(actor, WRITE, company)
-    return _edit(company, fields, actor=actor, reason=clean_reason(reason), version=version)
+    return _edit(company, fields, actor=actor, reason=clean_reason(reason), version=version, batch=batch)
 
 
 def rename_company(company: Company, name: str, *, actor: Actor) -> Company:
@@ -113,7 +119,13 @@ def rename_company(company: Company, name: str, *, actor: Actor) -> Company:
 
 
 def _edit(
-    company: Company, fields: Mapping[str, Any], *, actor: Actor, reason: str = "", version: int | None = None
+    company: Company,
+    fields: Mapping[str, Any],
+    *,
+    actor: Actor,
+    reason: str = "",
+    version: int | None = None,
+    batch: uuid.UUID | None = None,
 ) -> Company:
     with writing("edit a company"):
         company = _company(company)
@@ -127,7 +139,7 @@ def _edit(
             company.save()
             moved = before["channel"] != after["channel"] or before["plan"] != after["plan"]
             verb = "move_company" if moved else "edit_company"
-            record(verb, actor=actor, company=company, before=before, after=after, reason=reason)
+            record(verb, actor=actor, company=company, before=before, after=after, reason=reason, batch=batch)
     return company
 
 

@@ -79,12 +79,12 @@ def impact_of_move(
     """
     at = at or timezone.now()
     rules = resolve_rules(at).flags
-    facts = _facts(company)
+    facts = facts_of(company)
     rank = facts.plan if plan is None else Plan.objects.get(pk=plan).rank
     moved = replace(facts, channel=channel or facts.channel, plan=rank)
     stays_active = company.is_active if is_active is None else is_active
     keys = [key for key, flag in rules.items() if not flag.archived]
-    return _compare(rules, keys, facts if company.is_active else None, moved if stays_active else None, at)
+    return compare(rules, keys, facts if company.is_active else None, moved if stays_active else None, at)
 
 
 def impact_of_override(
@@ -95,18 +95,18 @@ def impact_of_override(
     """
     at = at or timezone.now()
     rules = resolve_rules(at).flags
-    facts = _facts(company)
+    facts = facts_of(company)
     others = {name: own for name, own in facts.overrides.items() if name != key}
     proposed = replace(facts, overrides=others if override is None else {**others, key: override})
     keys = [
         name for name, flag in rules.items() if name == key or (not flag.archived and key in required_by(rules, name))
     ]
     if not company.is_active:
-        return _compare(rules, keys, None, None, at)
-    return _compare(rules, keys, facts, proposed, at)
+        return compare(rules, keys, None, None, at)
+    return compare(rules, keys, facts, proposed, at)
 
 
-def _facts(company: Company) -> CompanyFacts:
+def facts_of(company: Company) -> CompanyFacts:
     """Return what sets a company apart, grants aside; also of an inactive one, which answers know nothing of."""
     choices = OptIn.objects.filter(company=company)
     return CompanyFacts(
@@ -118,7 +118,7 @@ def _facts(company: Company) -> CompanyFacts:
     )
 
 
-def _compare(
+def compare(
     rules: Ruleset, keys: Iterable[str], before: CompanyFacts | None, after: CompanyFacts | None, at: datetime
 ) -> CompanyImpact:
     turns = {

@@ -1,5 +1,6 @@
 """Who of a company may use what it has (rules 11 and 12). `changes` is their door."""
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ def grant(
     actor: Actor,
     reason: str = "",
     expires_at: datetime | None = None,
+    batch: uuid.UUID | None = None,
 ) -> Grant:
     """Let one person use, or with `enabled=False` not use, what the company has (rules 11 and 12).
 
@@ -51,12 +53,15 @@ def grant(
                 before=before,
                 after=after,
                 reason=reason,
+                batch=batch,
                 keep=("user", "enabled"),
             )
     return row
 
 
-def revoke(company: Company, user: User, key: str, *, actor: Actor, reason: str = "") -> bool:
+def revoke(
+    company: Company, user: User, key: str, *, actor: Actor, reason: str = "", batch: uuid.UUID | None = None
+) -> bool:
     """Take a person's grant, or denial, away. Returns whether there was one."""
     authorise(actor, WRITE, company)
     reason = clean_reason(reason)
@@ -67,7 +72,7 @@ def revoke(company: Company, user: User, key: str, *, actor: Actor, reason: str 
             return False
         before = _grant_state(row)
         row.delete()
-        record("revoke", actor=actor, flag=flag, company=company, before=before, after={}, reason=reason)
+        record("revoke", actor=actor, flag=flag, company=company, before=before, after={}, reason=reason, batch=batch)
     return True
 
 

@@ -56,6 +56,7 @@ def move_many(flag: Flag, companies: Collection[UUID], before: State, after: Sta
         after=after,
         reason=witness.reason,
         batch=witness.batch,
+        keep=("enabled",) if after else (),
     )
     known.at = witness.at
     of_company = {"company_id": "c.id", "company_slug": "c.slug", "company_name": "c.name"}

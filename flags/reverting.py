@@ -6,6 +6,7 @@ Nothing here writes by itself; it calls the verbs of changes and companies, so e
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
 
@@ -19,6 +20,8 @@ from flags.recording import Actor, plain, writing
 from tenants.models import Company, Plan, User
 
 State = dict[str, Any]
+WHOLES = ("change_companies", "change_people", "change_flags", "undo_batch")
+OF_OVERRIDES = ("turn_on", "turn_off", "reset")
 
 
 def can_revert(change: Change) -> bool:
@@ -26,14 +29,26 @@ def can_revert(change: Change) -> bool:
     return change.verb in _UNDO
 
 
-def revert(change: Change, *, actor: Actor, reason: str = "") -> None:
+def goes_in_steps(change: Change) -> bool:
+    """Whether it stands for a batch that is taken back line by line (`bulk.undo`), and not as one statement.
+
+    Batches of overrides are taken back at once (`rollbacks.undo_batch`), all others so.
+    """
+    return change.verb in WHOLES and change.after.get("deed", "reset") not in OF_OVERRIDES
+
+
+def revert(change: Change, *, actor: Actor, reason: str = "", batch: UUID | None = None) -> None:
     """Bring back what a change replaced, as a change of its own.
 
     Raises Conflict if somebody has changed the same thing since, Missing if it is gone, and whatever the verb that
     takes it back refuses.
     """
+    if change.verb in ("promote", "force_promote"):
+        raise ChangeRefused("A promotion is taken back by rolling the release back.")
     if not can_revert(change):
         raise ChangeRefused("This cannot be taken back by itself.")
+    if goes_in_steps(change):
+        raise ChangeRefused("This is taken back in steps. Open its batch in history, and undo all of it there.")
     look, undo = _UNDO[change.verb]
     with writing("take a change back"):
         now = {name: plain(value) for name, value in look(change).items()}
@@ -44,7 +59,9 @@ def revert(change: Change, *, actor: Actor, reason: str = "") -> None:
                 current=now,
                 yours=change.before,
             )
-        undo(change, now | dict(change.before), {"actor": actor, "reason": reason})
+        undo(
+            change, now | dict(change.before), {"actor": actor, "reason": reason} | ({"batch": batch} if batch else {})
+        )
 
 
 def proposed(change: Change) -> Proposed | None:
@@ -234,8 +251,7 @@ _UNDO: Mapping[str, tuple[Callable[[Change], State], Callable[[Change, State, St
     "revoke": (_grant_state, _undo_grant),
     # What a batch changed is looked at line by line, by the verb that undoes it.
     "roll_back_companies": (lambda change: dict(change.after), _undo_batch),
-    "undo_batch": (lambda change: dict(change.after), _undo_batch),
-    "change_companies": (lambda change: dict(change.after), _undo_batch),
+    **dict.fromkeys(WHOLES, (lambda change: dict(change.after), _undo_batch)),
     "edit_company": (_company_state, _undo_company),
     "move_company": (_company_state, _undo_company),
 }

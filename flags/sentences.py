@@ -187,6 +187,8 @@ MARKS = {
     "roll_back_companies": ("danger", "undo"),
     "undo_batch": ("info", "undo"),
     "change_companies": ("info", "building"),
+    "change_people": ("info", "users"),
+    "change_flags": ("info", "flag"),
     "archive_flag": ("off", "minus"),
     "restore_flag": ("info", "undo"),
     "isolation_audit": ("info", "shield"),
@@ -294,8 +296,30 @@ def _roll_back(before: State, after: State) -> str:
 
 
 def _change_companies(before: State, after: State) -> str:
-    deeds = {"turn_on": "turned {flag} on by override", "turn_off": "turned {flag} off by override"}
+    deeds = {
+        "turn_on": "turned {flag} on by override",
+        "turn_off": "turned {flag} off by override",
+        "move": "moved many to the {channel} channel",
+    }
     return deeds.get(after.get("deed", ""), "reset {flag}") + " at once, companies: {companies}"
+
+
+def _change_people(before: State, after: State) -> str:
+    return ("denied" if after.get("deed") == "deny" else "granted") + " {flag} at once, people: {people}"
+
+
+def _change_flags(before: State, after: State) -> str:
+    deeds = {
+        "turn_on": "turned many flags on by override for {company}",
+        "turn_off": "turned many flags off by override for {company}",
+        "channel_on": "turned many flags on in the {channel} channel",
+        "channel_off": "turned many flags off in the {channel} channel",
+    }
+    return deeds.get(after.get("deed", ""), "reset many flags for {company}") + " at once, flags: {flags}"
+
+
+def _undo_batch(before: State, after: State) -> str:
+    return "took back a batch, " + ("changes: {lines}" if "lines" in after else "overrides: {overrides}")
 
 
 PHRASES: Mapping[str, Callable[[State, State], str]] = {
@@ -329,7 +353,9 @@ PHRASES: Mapping[str, Callable[[State, State], str]] = {
     "remove_gate": lambda *_: "took the gate “{gate}” away from before the {channel} channel",
     "roll_back_companies": lambda *_: "turned {flag} off by override, companies: {companies}",
     "change_companies": _change_companies,
-    "undo_batch": lambda *_: "took back a batch, overrides: {overrides}",
+    "change_people": _change_people,
+    "change_flags": _change_flags,
+    "undo_batch": _undo_batch,
     "sync_default": _sync_default,
     "load_scale": lambda *_: "filled the database with data to measure on",
     "view_as": lambda _, after: ("began" if after.get("viewing") else "stopped") + " viewing as {company}",

@@ -73,6 +73,7 @@ KINDS = {
     ],
     "page": [
         "board",
+        "bulkimpact",
         "channelcompanies",
         "companyfeatures",
         "companyimpact",
@@ -91,6 +92,8 @@ KINDS = {
         "archiving",
         "audits",
         "bulk",
+        "bulkdeeds",
+        "bulkoverrides",
         "changes",
         "companies",
         "demo",

@@ -1,179 +1,191 @@
-"""One change for many companies: choose and look, begin, and watch it go on."""
+"""One change for many companies or flags: choose, look at what it would do, and begin it."""
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from django import forms
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from flags import bulk, changes, finding, reverting
+from flags import bulk, bulkimpact, changes, finding
 from flags.batchmodels import Batch
-from flags.console.forms import MINUTE
-from flags.console.responses import console_view, page_or_fragment, person, status_of
+from flags.bulk import Wish
+from flags.console.bulkforms import CHANNELS, GRANTS, OVERRIDES, ROLES, BulkCompaniesForm, BulkFlagsForm, Chosen
+from flags.console.responses import console_view, person, status_of
 from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused
-from flags.impact import Impact, Proposed, impact
-from flags.models import Change, Flag
-from flags.querytext import LONGEST
+from flags.impact import Proposed, impact
+from flags.models import Flag
 from flags.requests import HttpRequest
-from tenants.models import Company
+from tenants.models import ReleaseChannel
 
 NAMED = 12
-CHANGED_SHOWN = 50
+Form = BulkCompaniesForm | BulkFlagsForm
 
 
-class BulkForm(forms.Form):
-    """For which companies, which flag, what, until when and why.
-
-    `company` are those ticked in a list, which says `chosen`; without that, all that match `q` are meant.
-    """
-
-    q = forms.CharField(required=False, max_length=LONGEST)
-    chosen = forms.BooleanField(required=False)
-    company = forms.ModelMultipleChoiceField(
-        Company.objects.all(),
-        to_field_name="slug",
-        required=False,
-        error_messages={"invalid_choice": "There is no company %(value)s any more. Choose again."},
-    )
-    flag = forms.ModelChoiceField(
-        Flag.objects.live().order_by("name"),
-        to_field_name="key",
-        required=False,
-        error_messages={"invalid_choice": "There is no such flag. Choose one from the list."},
-    )
-    deed = forms.ChoiceField(required=False, choices=Batch.Deed.choices)
-    expires_at = forms.DateTimeField(
-        required=False, input_formats=[MINUTE], error_messages={"invalid": "Write it as 2027-03-03T14:00, in UTC."}
-    )
-    reason = forms.CharField(required=False, max_length=500)
-    expected = forms.IntegerField(required=False, min_value=0)
-    batch = forms.UUIDField(required=False)
+@console_view("GET", "POST")
+def bulk_companies(request: HttpRequest) -> HttpResponse:
+    """Say what a change would do to many companies or their people, and begin it."""
+    form = BulkCompaniesForm(request.POST if request.method == "POST" else request.GET)
+    form.is_valid()
+    chosen = _companies(form, request)
+    subjects: Sequence[UUID | str] = chosen.ids
+    what = form.cleaned_data.get("what") or "override"
+    if what == "grant":
+        subjects = bulk.members(chosen.ids, form.cleaned_data.get("role", ""))
+    flags = Flag.objects.live().order_by("name")
+    context = {
+        "deeds": GRANTS if what == "grant" else OVERRIDES,
+        "flags": (flags.filter(needs_grant=True) if what == "grant" else flags).values_list("key", "name"),
+        "roles": ROLES,
+        "flag": form.cleaned_data.get("flag"),
+    }
+    return _answer(request, form, chosen, subjects, "console/bulk_companies.html", context)
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The companies meant, by ticks or by a query. `problems` are words of the query that were not understood."""
-
-    ids: list[UUID]
-    names: list[str]
-    problems: list[str]
-
-    @property
-    def more(self) -> int:
-        return len(self.ids) - len(self.names)
+@console_view("GET", "POST")
+def bulk_flags(request: HttpRequest) -> HttpResponse:
+    """Say what a change would do to many flags, for one company or in one channel, and begin it."""
+    form = BulkFlagsForm(request.POST if request.method == "POST" else request.GET)
+    form.is_valid()
+    chosen = _flags(form, request)
+    what = form.cleaned_data.get("what") or "override"
+    context = {"deeds": CHANNELS if what == "channel" else OVERRIDES, "company": form.cleaned_data.get("company")}
+    return _answer(request, form, chosen, chosen.ids, "console/bulk_flags.html", context)
 
 
-def _chosen(form: BulkForm, request: HttpRequest) -> Chosen:
+def _answer(
+    request: HttpRequest,
+    form: Form,
+    chosen: Chosen,
+    subjects: Sequence[UUID | str],
+    template: str,
+    context: dict[str, Any],
+) -> HttpResponse:
+    """Begin what is confirmed, or show what it would do, with what is wrong beside what it is about."""
+    said, refusal = form.cleaned_data, None
+    wish = form.wish if form.is_clean and subjects and len(subjects) <= bulk.MOST else None
+    if request.method == "POST" and wish is not None and said.get("batch"):
+        try:
+            batch = bulk.begin(
+                said["batch"], subjects, wish, actor=person(request), reason=said["reason"], expected=said["expected"]
+            )
+        except ChangeRefused as refused:
+            refusal = refused
+        else:
+            return redirect("console:batch", batch.pk)
+    context |= {
+        "form": form,
+        "what": said.get("what") or "override",
+        "tabs": _tabs(request, form),
+        "list_url": list_url(form),
+        "chosen": chosen,
+        "subjects": len(subjects),
+        "too_many": bulk.MOST if len(subjects) > bulk.MOST else 0,
+        "wish": wish,
+        "channels": ReleaseChannel.objects.order_by("rank").values_list("slug", "name"),
+        "refusal": refusal,
+        "batch": uuid.uuid4(),
+        "needs_reason": changes.reason_is_required(),
+    }
+    if wish is not None:
+        context |= _effects(wish, form, subjects) | {"act": _act(wish, form, len(subjects))}
+    status = status_of(refusal) if refusal else 422 if form.errors or chosen.problems else 200
+    return render(request, template, context, status=status)
+
+
+def _companies(form: BulkCompaniesForm, request: HttpRequest) -> Chosen:
     ticked = form.cleaned_data.get("company")
     if ticked:
         rows = list(ticked)
         return Chosen([row.pk for row in rows], [row.name for row in rows[:NAMED]], [])
     if form.cleaned_data.get("chosen"):
         return Chosen([], [], ["No company is ticked."])
-    found = finding.find_companies(form.cleaned_data.get("q", ""), person(request))
-    if found.problems or "company" in form.errors:
-        # A word that was left out would mean more companies than somebody wanted.
+    return _matching(form, finding.find_companies(form.cleaned_data.get("q", ""), person(request)), "company")
+
+
+def _flags(form: BulkFlagsForm, request: HttpRequest) -> Chosen:
+    ticked = form.cleaned_data.get("flag")
+    if ticked:
+        rows = list(ticked)
+        return Chosen([row.pk for row in rows], [row.name for row in rows[:NAMED]], [])
+    if form.cleaned_data.get("chosen"):
+        return Chosen([], [], ["No flag is ticked."])
+    found = finding.find_flags(form.cleaned_data.get("q", ""), person(request))
+    return _matching(form, replace(found, rows=found.rows.filter(archived_at=None)), "flag")
+
+
+def _matching(form: Form, found: finding.Found, field: str) -> Chosen:
+    if found.problems or field in form.errors or "q" in form.errors:
+        # A word that was left out would mean more than somebody wanted.
         return Chosen([], [], [problem.message for problem in found.problems])
     pairs = list(found.rows.order_by("name", "pk").values_list("pk", "name")[: bulk.MOST + 1])
     return Chosen([pk for pk, _ in pairs], [name for _, name in pairs[:NAMED]], [])
 
 
-@console_view("GET", "POST")
-def bulk_companies(request: HttpRequest) -> HttpResponse:
-    """Say what a change would do to many companies, and begin it."""
-    form = BulkForm(request.POST if request.method == "POST" else request.GET)
-    form.is_valid()
-    said = form.cleaned_data
-    chosen = _chosen(form, request)
-    flag, deed = said.get("flag"), said.get("deed", "")
-    is_ready = bool(form.is_valid() and chosen.ids and flag and deed and len(chosen.ids) <= bulk.MOST)
-    refusal: ChangeRefused | None = None
-    if request.method == "POST" and is_ready and flag is not None and said.get("batch"):
-        try:
-            batch = bulk.begin(
-                said["batch"],
-                chosen.ids,
-                flag.key,
-                deed,
-                actor=person(request),
-                reason=said["reason"],
-                expires_at=said["expires_at"],
-                expected=said["expected"],
-            )
-        except ChangeRefused as refused:
-            refusal = refused
-        else:
-            return redirect("console:batch", batch.pk)
-    effects = _impact(form, chosen) if is_ready else None
-    context = {
-        "form": form,
-        "chosen": chosen,
-        "too_many": bulk.MOST if len(chosen.ids) > bulk.MOST else 0,
-        "flag": flag,
-        "effect": effects.effect if effects else None,
-        "dependents": effects.dependents if effects else [],
-        "refusal": refusal,
-        "batch": uuid.uuid4(),
-        "needs_reason": changes.reason_is_required(),
-        "deeds": Batch.Deed.choices,
-        "flags": Flag.objects.live().order_by("name").values_list("key", "name"),
-    }
-    status = status_of(refusal) if refusal else 422 if form.errors or chosen.problems else 200
-    return render(request, "console/bulk_companies.html", context, status=status)
+def _tabs(request: HttpRequest, form: Form) -> list[dict[str, Any]]:
+    """What else can be done with the same choice."""
+    kept = QueryDict(mutable=True)
+    for name, value in form.only("q", "chosen", "company" if isinstance(form, BulkCompaniesForm) else "flag"):
+        kept.appendlist(name, value)
+    now, tabs = form.cleaned_data.get("what") or "override", []
+    for what, label in form.WHAT:
+        kept["what"] = what
+        tabs.append({"label": label, "url": f"{request.path}?{kept.urlencode()}", "current": what == now})
+    return tabs
 
 
-def _impact(form: BulkForm, chosen: Chosen) -> Impact:
-    said = form.cleaned_data
+def _effects(wish: Wish, form: Form, subjects: Sequence[Any]) -> dict[str, Any]:
+    """Return what a wish would do, for the part of the page that shows it."""
     fact = None
-    if said["deed"] != Batch.Deed.RESET:
-        fact = OverrideFact(said["deed"] == Batch.Deed.TURN_ON, said["expires_at"], False)
-    return impact(Proposed(said["flag"].key, overrides=dict.fromkeys(chosen.ids, fact)))
+    if wish.deed in (Batch.Deed.TURN_ON, Batch.Deed.TURN_OFF):
+        fact = OverrideFact(wish.deed == Batch.Deed.TURN_ON, wish.expires_at, False)
+    if wish.deed == Batch.Deed.MOVE:
+        return {"move": bulkimpact.impact_of_moves(subjects, wish.channel)}
+    if wish.of == Batch.Subject.PEOPLE:
+        return {"grants": bulkimpact.effect_of_grants(subjects, wish.flag, wish.deed == Batch.Deed.GRANT)}
+    if wish.company:
+        return {"impact": bulkimpact.impact_of_overrides(wish.company, dict.fromkeys(subjects, fact))}
+    if wish.channel:
+        is_on = wish.deed == Batch.Deed.CHANNEL_ON
+        effects = bulkimpact.impact_of_channel(subjects, wish.channel, is_on, wish.percentage)
+        quiet = sum(1 for effect in effects if not effect.changes)
+        return {"effects": effects, "quiet": quiet, "turns_off": any(effect.goes_off for effect in effects)}
+    found = impact(Proposed(wish.flag, overrides=dict.fromkeys(subjects, fact)))
+    return {"effect": found.effect, "dependents": found.dependents}
 
 
-@console_view("GET", "POST")
-def batch(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """How far a batch has come. A POST takes its next step, which scripts do by themselves until it is done."""
-    found = get_object_or_404(Batch.objects.defer("companies"), pk=pk)
-    refusal: ChangeRefused | None = None
-    if request.method == "POST":
-        try:
-            found = bulk.step(pk, actor=person(request), most=bulk.AT_ONCE)
-        except ChangeRefused as refused:
-            refusal = refused
-        if not request.htmx and refusal is None:
-            return redirect("console:batch", pk)
-    return _shown(request, found, refusal)
-
-
-@console_view("POST")
-def batch_stop(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """End a batch where it is."""
-    found = get_object_or_404(Batch.objects.defer("companies"), pk=pk)
-    try:
-        bulk.stop(pk, actor=person(request))
-    except ChangeRefused as refused:
-        return _shown(request, found, refused)
-    return redirect("console:batch", pk)
-
-
-def _shown(request: HttpRequest, found: Batch, refusal: ChangeRefused | None) -> HttpResponse:
-    lines = Change.objects.filter(batch=found.pk)
-    whole = lines.filter(verb="change_companies").first()
-    changed = lines.exclude(company_name="").order_by("company_name").values_list("company_name", flat=True)
-    context: dict[str, Any] = {
-        "batch": found,
-        "flag": Flag.objects.filter(key=found.flag).first(),
-        "changed": list(changed[:CHANGED_SHOWN]) if found.finished_at else [],
-        "changed_more": max(found.changed_count - CHANGED_SHOWN, 0),
-        "undo": reverse("console:change_revert", args=[whole.pk]) if whole and reverting.can_revert(whole) else "",
-        "is_mine": found.person_id == person(request).pk,
-        "refusal": refusal,
+def _act(wish: Wish, form: Form, total: int) -> str:
+    """Return what the button that confirms says."""
+    one, many = {"companies": ("company", "companies"), "people": ("person", "people"), "flags": ("flag", "flags")}[
+        wish.of
+    ]
+    them = f"{total} {one if total == 1 else many}"
+    said = form.cleaned_data
+    if wish.deed == Batch.Deed.MOVE:
+        return f"Move {them} to {said['channel'].name}"
+    if wish.of == Batch.Subject.FLAGS:
+        whom = f"for {wish.company.name}" if wish.company else f"in {said['channel'].name}"
+        way = "off" if wish.deed in (Batch.Deed.TURN_OFF, Batch.Deed.CHANNEL_OFF) else "on"
+        whom += f" for {wish.percentage} %" if wish.percentage < 100 else ""
+        return f"Reset {them} {whom}" if wish.deed == "reset" else f"Turn {them} {way} {whom}"
+    flag = said["flag"].name
+    acts = {
+        Batch.Deed.TURN_ON: f"Turn {flag} on for {them}",
+        Batch.Deed.TURN_OFF: f"Turn {flag} off for {them}",
+        Batch.Deed.RESET: f"Reset {flag} for {them}",
+        Batch.Deed.GRANT: f"Grant {flag} to {them}",
+        Batch.Deed.DENY: f"Deny {flag} to {them}",
     }
-    said = "Done" if found.finished_at else ""
-    status = 200 if refusal is None else status_of(refusal)
-    return page_or_fragment(request, "console/batch.html", "console/_batch.html", context, status=status, said=said)
+    return acts[Batch.Deed(wish.deed)]
+
+
+def list_url(form: Form) -> str:
+    """Return the list that the choice was made from."""
+    name = "console:company_list" if isinstance(form, BulkCompaniesForm) else "console:flag_list"
+    query = QueryDict(mutable=True)
+    query["q"] = form.cleaned_data.get("q", "")
+    return reverse(name) + (f"?{query.urlencode()}" if query["q"] else "")

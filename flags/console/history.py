@@ -119,6 +119,8 @@ def change_list(request: HttpRequest) -> HttpResponse:
 def change_revert(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Bring back what a change replaced, if nobody has touched it since."""
     change = get_object_or_404(Change, pk=pk)
+    if reverting.goes_in_steps(change):
+        return go_to(request, reverse("console:batch_undo", args=[change.batch]))
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
         return malformed(form)

@@ -18,6 +18,6 @@ def overview(request: HttpRequest) -> HttpResponse:
         "summary": shown,
         "entries": entries(shown.changes),
         "here": request.get_full_path(),
-        "waiting": Batch.objects.filter(person=person(request), finished_at=None).defer("companies")[:3],
+        "waiting": Batch.objects.filter(person=person(request), finished_at=None).defer("subjects")[:3],
     }
     return render(request, "console/overview.html", context)

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from flags.console import (
+    batches,
     bulk,
     channelcompanies,
     companies,
@@ -98,10 +99,12 @@ urlpatterns = [
     path("companies/<slug:slug>/changes/", companies.company_changes, name="company_changes"),
     path("companies/<slug:slug>/view-as/", viewing.view_as, name="view_as"),
     path("viewing-as/stop/", viewing.view_as_stop, name="view_as_stop"),
-    # Many companies at once
+    # Many at once
     path("bulk/companies/", bulk.bulk_companies, name="bulk_companies"),
-    path("batches/<uuid:pk>/", bulk.batch, name="batch"),
-    path("batches/<uuid:pk>/stop/", bulk.batch_stop, name="batch_stop"),
+    path("bulk/flags/", bulk.bulk_flags, name="bulk_flags"),
+    path("batches/<uuid:pk>/", batches.batch, name="batch"),
+    path("batches/<uuid:pk>/stop/", batches.batch_stop, name="batch_stop"),
+    path("batches/<uuid:pk>/undo/", batches.batch_undo, name="batch_undo"),
     # A company's features
     path("companies/<slug:slug>/features/", features.company_features, name="company_features"),
     path("companies/<slug:slug>/features/<slug:key>/", features.company_override, name="company_override"),

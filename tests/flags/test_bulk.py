@@ -7,7 +7,8 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from flags import bulk, overrides, reverting
+from flags import bulk, bulkoverrides, overrides, reverting
+from flags.bulk import Wish
 from flags.exceptions import ChangeRefused, Conflict, Invalid, Missing, NotAllowed
 from flags.models import Change, Flag, Override
 from tenants.models import Company
@@ -23,8 +24,9 @@ def companies():
     return [CompanyFactory(slug=f"c-{number}", name=f"Company {number}") for number in range(5)]
 
 
-def begun(alice, companies, deed="turn_on", **more):
-    return bulk.begin(uuid.uuid4(), [each.pk for each in companies], KEY, deed, actor=alice, **more)
+def begun(alice, companies, deed="turn_on", reason="", **wish):
+    wish = Wish(deed, **{"flag": KEY, **wish})
+    return bulk.begin(uuid.uuid4(), [each.pk for each in companies], wish, actor=alice, reason=reason)
 
 
 def finished(batch, alice, most=2):
@@ -78,8 +80,8 @@ def test_reset_takes_overrides_away(alice, companies):
 
 def test_begun_twice_it_is_one_and_a_step_after_the_end_does_nothing(alice, companies):
     pk = uuid.uuid4()
-    first = bulk.begin(pk, [companies[0].pk], KEY, "turn_on", actor=alice)
-    again = bulk.begin(pk, [each.pk for each in companies], KEY, "turn_off", actor=alice)
+    first = bulk.begin(pk, [companies[0].pk], Wish("turn_on", KEY), actor=alice)
+    again = bulk.begin(pk, [each.pk for each in companies], Wish("turn_off", KEY), actor=alice)
     assert (again.pk, again.total, again.deed) == (first.pk, 1, "turn_on")
     finished(first, alice)
     lines = Change.objects.count()
@@ -89,18 +91,17 @@ def test_begun_twice_it_is_one_and_a_step_after_the_end_does_nothing(alice, comp
 
 def test_a_step_that_is_cut_off_leaves_nothing_and_is_taken_again(alice, companies, monkeypatch):
     batch = begun(alice, companies)
-    change, taken = bulk.overrides.set_override, []
+    move_many, moved = bulkoverrides.move_many, []
 
-    def cut_off(company, *args, **kwargs):
-        taken.append(company)
-        if len(taken) == 2:
-            raise OperationalError("the server is gone")
-        return change(company, *args, **kwargs)
+    def cut_off(*args):
+        moved.append(move_many(*args))
+        raise OperationalError("the server is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(bulk.overrides, "set_override", cut_off)
+        patched.setattr(bulkoverrides, "move_many", cut_off)
         with pytest.raises(OperationalError):
             bulk.step(batch.pk, actor=alice)
+    assert moved == [5]
     assert answers() == {}
     assert not Change.objects.filter(batch=batch.pk).exists()
     assert finished(batch, alice).changed_count == 5
@@ -137,17 +138,22 @@ def test_a_flag_that_is_deleted_meanwhile_is_told_company_by_company(alice, comp
 def test_what_cannot_begin_is_refused(alice, companies, bob):
     ids = [each.pk for each in companies]
     cases = [
-        (ids, KEY, "turn_round", {}, Invalid),
-        (ids, "nothing", "turn_on", {}, Missing),
-        ([], KEY, "turn_on", {}, Invalid),
-        (ids, KEY, "turn_on", {"expires_at": timezone.now() - timedelta(days=1)}, Invalid),
-        (ids, KEY, "turn_on", {"expected": 4}, Conflict),
+        (ids, Wish("turn_round", KEY), {}, Invalid),
+        (ids, Wish("turn_on", "nothing"), {}, Missing),
+        ([], Wish("turn_on", KEY), {}, Invalid),
+        (ids, Wish("turn_on", KEY, expires_at=timezone.now() - timedelta(days=1)), {}, Invalid),
+        (ids, Wish("turn_on", KEY), {"expected": 4}, Conflict),
+        (ids, Wish("move", channel="nowhere"), {}, Missing),
+        (ids, Wish("grant", KEY), {}, Invalid),
+        ([KEY], Wish("channel_on", channel="pilot", percentage=101), {}, Invalid),
     ]
-    for chosen, key, deed, more, refusal in cases:
+    for chosen, wish, more, refusal in cases:
         with pytest.raises(refusal):
-            bulk.begin(uuid.uuid4(), chosen, key, deed, actor=alice, **more)
+            bulk.begin(uuid.uuid4(), chosen, wish, actor=alice, **more)
     with pytest.raises(NotAllowed):
-        bulk.begin(uuid.uuid4(), ids, KEY, "turn_on", actor=bob)
+        bulk.begin(uuid.uuid4(), ids, Wish("turn_on", KEY), actor=bob)
+    with pytest.raises(Missing):
+        bulk.undo(uuid.uuid4(), uuid.uuid4(), actor=alice)
 
 
 def test_only_who_began_it_goes_on(alice, companies):

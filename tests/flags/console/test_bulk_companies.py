@@ -7,6 +7,7 @@ import pytest
 
 from flags import bulk, overrides
 from flags.batchmodels import Batch
+from flags.bulk import Wish
 from flags.models import Change, Override
 from tests.factories import CompanyFactory, UserFactory
 from tests.flags.console.browsing import HTMX, said_by, text_of
@@ -60,7 +61,7 @@ def test_only_those_ticked_are_meant(alices, acme, globex):
     page = alices.get(BULK, {"chosen": "on", "company": ["globex"], "flag": "api_access", "deed": "turn_on"})
     assert "1 company chosen: Globex" in said_by(page)
     alices.post(BULK, confirmed(page.content.decode()))
-    assert Batch.objects.get().companies == [str(globex.pk)]
+    assert Batch.objects.get().subjects == [str(globex.pk)]
 
 
 def test_nothing_ticked_is_not_everything(alices, acme, globex):
@@ -101,8 +102,8 @@ def test_when_more_match_by_now_it_is_told(alices, acme, globex):
 
 def test_scripts_take_step_after_step(alices, alice, monkeypatch):
     companies = CompanyFactory.create_batch(3)
-    monkeypatch.setattr(bulk, "AT_ONCE", 2)
-    batch = bulk.begin(uuid.uuid4(), [each.pk for each in companies], "api_access", "turn_on", actor=alice)
+    monkeypatch.setattr(bulk, "TOGETHER", 2)
+    batch = bulk.begin(uuid.uuid4(), [each.pk for each in companies], Wish("turn_on", "api_access"), actor=alice)
     url = f"/super-admin/batches/{batch.pk}/"
     first = alices.post(url, headers=HTMX)
     assert "2 of 3 companies" in text_of(first)
@@ -114,7 +115,7 @@ def test_scripts_take_step_after_step(alices, alice, monkeypatch):
 
 
 def test_somebody_else_may_look_and_no_more(alice, sign_in, acme):
-    batch = bulk.begin(uuid.uuid4(), [acme.pk], "api_access", "turn_on", actor=alice)
+    batch = bulk.begin(uuid.uuid4(), [acme.pk], Wish("turn_on", "api_access"), actor=alice)
     browser = sign_in(UserFactory(super_admin=True))
     url = f"/super-admin/batches/{batch.pk}/"
     assert "Alice began this" in text_of(browser.get(url))
@@ -123,7 +124,7 @@ def test_somebody_else_may_look_and_no_more(alice, sign_in, acme):
 
 
 def test_what_waits_is_told_on_the_overview_and_can_be_stopped(alices, alice, acme, globex):
-    batch = bulk.begin(uuid.uuid4(), [acme.pk, globex.pk], "api_access", "turn_on", actor=alice)
+    batch = bulk.begin(uuid.uuid4(), [acme.pk, globex.pk], Wish("turn_on", "api_access"), actor=alice)
     assert "waits at 0 of 2" in text_of(alices.get("/super-admin/"))
     stopped = alices.post(f"/super-admin/batches/{batch.pk}/stop/", follow=True)
     assert "Stopped after 0 of 2 companies" in text_of(stopped)

@@ -1,0 +1,110 @@
+"""A change of many that has begun: watch it go on, stop it, and take all of it back."""
+
+import uuid
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from flags import bulk, bulkdeeds, changes, reverting
+from flags.batchmodels import Batch
+from flags.console.bulkforms import UndoForm
+from flags.console.responses import console_view, page_or_fragment, person, status_of
+from flags.exceptions import ChangeRefused
+from flags.models import Change, Flag
+from flags.requests import HttpRequest
+from flags.sentences import sentence
+from tenants.models import Company
+
+CHANGED_SHOWN = 50
+
+
+@console_view("GET", "POST")
+def batch(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """How far a batch has come. A POST takes its next step, which scripts do by themselves until it is done."""
+    found = get_object_or_404(Batch.objects.defer("subjects"), pk=pk)
+    refusal: ChangeRefused | None = None
+    if request.method == "POST":
+        try:
+            found = bulk.step(pk, actor=person(request))
+        except ChangeRefused as refused:
+            refusal = refused
+        if not request.htmx and refusal is None:
+            return redirect("console:batch", pk)
+    return _shown(request, found, refusal)
+
+
+@console_view("POST")
+def batch_stop(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """End a batch where it is."""
+    found = get_object_or_404(Batch.objects.defer("subjects"), pk=pk)
+    try:
+        bulk.stop(pk, actor=person(request))
+    except ChangeRefused as refused:
+        return _shown(request, found, refused)
+    return redirect("console:batch", pk)
+
+
+@console_view("GET", "POST")
+def batch_undo(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Ask before a batch is taken back line by line, and begin that. `pk` is the batch's id in history."""
+    whole = Change.objects.filter(batch=pk, verb__in=reverting.WHOLES).first()
+    if whole is None:
+        raise Http404("History knows no such batch.")
+    if not reverting.goes_in_steps(whole):
+        return redirect("console:change_revert", whole.pk)
+    form = UndoForm(request.POST or None)
+    refusal: ChangeRefused | None = None
+    if request.method == "POST" and form.is_valid():
+        said = form.cleaned_data
+        try:
+            begun = bulk.undo(
+                pk, said["batch"], actor=person(request), reason=said["reason"], expected=said["expected"]
+            )
+        except ChangeRefused as refused:
+            refusal = refused
+        else:
+            return redirect("console:batch", begun.pk)
+    context = {
+        "sentence": sentence(whole),
+        "whole": whole,
+        "total": bulk.lines_of(pk).count(),
+        "form": form,
+        "refusal": refusal,
+        "batch": uuid.uuid4(),
+        "needs_reason": changes.reason_is_required(),
+        "back": reverse("console:change_list") + f"?batch={pk}",
+    }
+    status = status_of(refusal) if refusal else 422 if form.errors else 200
+    return render(request, "console/batch_undo.html", context, status=status)
+
+
+def _shown(request: HttpRequest, found: Batch, refusal: ChangeRefused | None) -> HttpResponse:
+    whole = Change.objects.filter(batch=found.pk, verb__in=reverting.WHOLES).first()
+    changed = _changed(found) if found.finished_at else []
+    context: dict[str, Any] = {
+        "batch": found,
+        "flag": Flag.objects.filter(key=found.flag).first(),
+        "company": Company.objects.filter(pk=found.company).first() if found.company else None,
+        "changed": changed,
+        "changed_more": max(found.changed_count - len(changed), 0),
+        "undo": reverse("console:change_revert", args=[whole.pk]) if whole and reverting.can_revert(whole) else "",
+        "is_mine": found.person_id == person(request).pk,
+        "refusal": refusal,
+    }
+    said = "Done" if found.finished_at else ""
+    status = 200 if refusal is None else status_of(refusal)
+    return page_or_fragment(request, "console/batch.html", "console/_batch.html", context, status=status, said=said)
+
+
+def _changed(found: Batch) -> list[str]:
+    """Return the first names of what a batch changed, as history calls them."""
+    lines = bulk.lines_of(found.pk)
+    if found.of == Batch.Subject.FLAGS:
+        return list(lines.order_by("flag_name").values_list("flag_name", flat=True)[:CHANGED_SHOWN])
+    lines = lines.order_by("company_name", "id")[:CHANGED_SHOWN]
+    if found.of == Batch.Subject.COMPANIES:
+        return [line.company_name for line in lines]
+    return [bulkdeeds.called(line) for line in lines]

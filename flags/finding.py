@@ -76,12 +76,11 @@ ConditionOf = Callable[[str, str, _Data, User], Q]
 
 
 def find_flags(text: str, viewer: User) -> Found:
-    """Return the flags that a query finds, of those the viewer may see; archived ones only where it says so.
-
-    They know why they are stale, if they are.
-    """
+    """Return the flags that a query finds, of those the viewer may see; archived ones only where it says so."""
     query = parse(text, FLAGS)
-    rows = staleness.with_facts(Flag.objects.visible_to(viewer))
+    rows: QuerySet[Flag] = Flag.objects.visible_to(viewer)
+    if any("stale" in _lower(term) for term in query.terms if term.name == "is"):
+        rows = staleness.with_facts(rows)
     rows, problems = _narrowed(rows, query, _flag_condition, viewer)
     if not _names_archived(query):
         rows = rows.filter(archived_at=None)

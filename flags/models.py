@@ -132,7 +132,7 @@ class ChannelDefault(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     flag = models.ForeignKey(Flag, models.CASCADE, related_name="channel_defaults")
-    channel = models.ForeignKey(ReleaseChannel, models.PROTECT, related_name="+")
+    channel = models.ForeignKey(ReleaseChannel, models.PROTECT, related_name="answers")
     enabled = models.BooleanField()
     percentage = models.PositiveSmallIntegerField(default=100, validators=[MaxValueValidator(100)])
     updated_at = models.DateTimeField(auto_now=True)

@@ -1,9 +1,11 @@
 """Flags as people look at them: read models for lists and pages, with the same answers that code gets."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, Value, When
+from django.db.models import Case, Count, Exists, FilteredRelation, OuterRef, Q, QuerySet, Sum, Value, When
 
 from flags import staleness
 from flags.catalogue import CATEGORIES
@@ -33,6 +35,31 @@ class ChannelState:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """All that the look of a flag in a list rests on, its switch aside. Two that are equal look the same."""
+
+    key: str
+    name: str
+    owner: str
+    updated_at: datetime
+    archived_at: datetime | None
+    killed_at: datetime | None
+    is_killed: bool
+    is_killswitch: bool
+    is_internal: bool
+    needs_grant: bool
+    is_self_service: bool
+    minimum_plan_id: str | None
+    channels: tuple[ChannelState, ...]
+    overrides_on: int
+    overrides_off: int
+    stale: str
+
+
+OF_THE_FLAG = tuple(field.name for field in fields(Look) if hasattr(Flag, field.name))
+
+
+@dataclass(frozen=True, slots=True)
 class FlagRow:
     """One flag in a list: the flag, its rail, how many companies are overridden on and off, and why it is stale."""
 
@@ -45,6 +72,13 @@ class FlagRow:
     @property
     def overrides(self) -> int:
         return self.overrides_on + self.overrides_off
+
+    @property
+    def look(self) -> Look:
+        """All that its look rests on, for a component that is drawn once."""
+        own: dict[str, Any] = {name: getattr(self.flag, name) for name in OF_THE_FLAG}
+        own["overrides_on"], own["overrides_off"], own["stale"] = self.overrides_on, self.overrides_off, self.stale
+        return Look(**own, channels=tuple(self.channels))
 
 
 def override_counts(keys: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -65,11 +99,19 @@ def override_counts(keys: Iterable[str]) -> dict[str, tuple[int, int]]:
 
 
 def rails(keys: Iterable[str]) -> dict[str, list[ChannelState]]:
-    """Return, by key, the flag's answer on every channel, in the channels' order."""
+    """Return, by key, the flag's answer on every channel, in the channels' order. One query."""
     wanted = list(keys)
-    channels = list(ReleaseChannel.objects.all())
-    answers = {(row.flag_id, row.channel_id): row for row in ChannelDefault.objects.filter(flag__in=wanted).order_by()}
-    return {key: [channel_state(channel, answers.get((key, channel.slug))) for channel in channels] for key in wanted}
+    if not wanted:
+        return {}
+    channels = ReleaseChannel.objects.annotate(own=FilteredRelation("answers", condition=Q(answers__flag__in=wanted)))
+    rows = channels.order_by("rank").values_list("slug", "name", "own__flag", "own__enabled", "own__percentage")
+    silent: dict[str, ChannelState] = {}
+    answers: dict[tuple[str, str], ChannelState] = {}
+    for slug, name, key, enabled, percentage in rows:
+        silent.setdefault(slug, ChannelState(slug, name, None, 100))
+        if key is not None:
+            answers[key, slug] = ChannelState(slug, name, enabled, percentage)
+    return {key: [answers.get((key, slug), state) for slug, state in silent.items()] for key in wanted}
 
 
 def channel_state(channel: ReleaseChannel, answer: ChannelDefault | ChannelAnswer | None) -> ChannelState:
@@ -86,7 +128,10 @@ def furthest(flag: Flag, rail: Iterable[ChannelState]) -> str | None:
 
 
 def flag_rows(flags: Iterable[Flag]) -> list[FlagRow]:
-    """Return list rows for these flags, in their order. Four queries, whatever their number."""
+    """Return list rows for these flags, in their order. Two queries, whatever their number.
+
+    Why one is stale is said of those that come with their facts (`cut`, `staleness.with_facts`).
+    """
     found = list(flags)
     keys = [flag.key for flag in found]
     counts, states, stale = override_counts(keys), rails(keys), staleness.reasons(found)
@@ -136,6 +181,12 @@ def by_category(flags: QuerySet[Flag]) -> QuerySet[Flag]:
     """Order flags by category as lists show them, and by name within."""
     ranks = [When(category=category, then=Value(rank)) for rank, category in enumerate(CATEGORIES)]
     return flags.order_by(Case(*ranks, default=Value(len(CATEGORIES))), "category", "name", "key")
+
+
+def cut(flags: QuerySet[Flag], first: int, last: int) -> QuerySet[Flag]:
+    """Return some of these flags, in the order lists show them, with their facts: worked out for no others."""
+    keys = by_category(flags).values("pk")[first:last]
+    return by_category(staleness.with_facts(Flag.objects.filter(pk__in=keys)))
 
 
 def _category_rank(category: str) -> tuple[int, str]:

@@ -82,12 +82,7 @@ def is_never_evaluated() -> Q:
 
 
 def reasons(flags: Iterable[Flag], at: datetime | None = None) -> dict[str, str]:
-    """Return, by key, why a flag is stale, in words; those that are not are left out.
-
-    One query, or none where `with_facts` has annotated them already.
-    """
+    """Return, by key, why a flag is stale, in words; left out are those that are not, or come without their facts."""
     at = at or timezone.now()
-    found = list(flags)
-    if not all(hasattr(flag, "a_release") for flag in found):
-        found = list(with_facts(Flag.objects.filter(pk__in=[flag.pk for flag in found]), at).order_by())
-    return {flag.key: words for flag in found if (words := reason(flag, at))}
+    known = (flag for flag in flags if hasattr(flag, "a_release"))
+    return {flag.key: words for flag in known if (words := reason(flag, at))}

@@ -44,7 +44,7 @@ def flag_list(request: HttpRequest) -> HttpResponse:
     found = finding.find_flags(text_of(request, "flags"), person(request))
     counts = overview.category_counts(found.rows)
     page = Page.of(request, sum(counts.values()), FLAGS_PER_PAGE)
-    rows = overview.flag_rows(overview.by_category(found.rows)[page.first : page.last])
+    rows = overview.flag_rows(overview.cut(found.rows, page.first, page.last))
     groups = [
         Group(category, counts.get(category, 0), list(members))
         for category, members in groupby(rows, key=lambda row: row.flag.category)

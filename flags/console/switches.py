@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from flags import archiving, changes, overview
+from flags import archiving, changes, overview, staleness
 from flags.console.flags import flag_context
 from flags.console.forms import ChangeForm, ChannelForm, DeleteForm, SwitchForm
 from flags.console.gate import through_gate
@@ -234,6 +234,6 @@ def flag_changed(request: HttpRequest, key: str, place: str, back: str, **shown:
     if place == "page":
         context, part, target = flag_context(request, key), "console/_flag_page.html", "#flag-page"
     else:
-        [row] = overview.flag_rows([get_object_or_404(Flag, key=key)])
+        [row] = overview.flag_rows([get_object_or_404(staleness.with_facts(Flag.objects.all()), key=key)])
         context, part, target = {"row": row, "here": here(request)}, "console/_flag_row.html", f"#flag-{key}"
     return done(request, back=back, part=part, context=context | shown, target=target)

@@ -3,7 +3,7 @@
 import pytest
 from django.db import DatabaseError, ProgrammingError, connection, transaction
 
-from flags.models import Grant
+from flags.models import Flag, Grant
 from tenants import rls
 from tenants.models import Company
 from tests.factories import GrantFactory
@@ -105,6 +105,21 @@ def test_on_any_database_the_binding_is_known_in_the_process(acme, bob):
     with rls.acting_as_company(acme.id, bob.id, "admin"):
         assert (rls.current().role, rls.current().company_id) == ("headgate_tenant", acme.id)
     assert rls.current().role == "headgate_console"
+
+
+@postgres
+@pytest.mark.parametrize("role", ["headgate_tenant", "headgate_console"])
+def test_the_planner_expects_the_rows_that_there_are(role):
+    """It would otherwise sort what it could walk, and read all of what it needs one of."""
+    Flag.objects.bulk_create(Flag(key=f"planned_{n}", name=f"Planned {n}") for n in range(500))
+    with rls.acting_as_nobody(), connection.cursor() as cursor:
+        cursor.execute("analyze flags_flag")
+    with rls.bound(rls.Binding(role)), connection.cursor() as cursor:
+        cursor.execute("select count(*) from flags_flag")
+        [there] = cursor.fetchone()
+        cursor.execute("explain (format json) select * from flags_flag")
+        [[plan]] = cursor.fetchone()
+    assert there * 0.9 < plan["Plan"]["Plan Rows"] < there * 1.1
 
 
 # What nobody sees

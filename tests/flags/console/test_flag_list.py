@@ -100,6 +100,9 @@ def test_a_word_that_is_not_understood_is_told_and_mended_by_a_link(alices):
 def test_a_stale_flag_says_why(alices):
     Flag.objects.filter(key="api_access").update(created_at=timezone.now() - timedelta(days=60))
     assert "Stale: off for everybody, never evaluated" in text_of(alices.get(LIST, {"q": "stale"}))
+    form = {"enabled": "true", "reason": "Try", "version": Flag.objects.get(key="api_access").version, "place": "row"}
+    switched = alices.post("/super-admin/feature-flags/api_access/default/", form, headers=HTMX)
+    assert "Stale: on for everybody, never evaluated" in text_of(switched)
 
 
 def test_words_are_completed(alices):

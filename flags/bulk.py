@@ -156,8 +156,8 @@ def step(pk: UUID, *, actor: User, most: int | None = None) -> Batch:
             return batch
         are_together = batch.of == Batch.Subject.COMPANIES and batch.deed in bulkdeeds.OVERRIDES
         some = batch.subjects[batch.done : batch.done + (most or (TOGETHER if are_together else AT_ONCE))]
-        there = bulkdeeds.load(batch.of, some)
-        outcomes = bulkoverrides.change_all(batch, list(there.values())) if are_together else {}
+        there: dict[str, Any] = bulkoverrides.load(some) if are_together else bulkdeeds.load(batch.of, some)
+        outcomes = bulkoverrides.change_all(batch, there.values()) if are_together else {}
         for one in some:
             _take(batch, one, there.get(one), outcomes)
         batch.done += len(some)

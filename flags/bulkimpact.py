@@ -29,7 +29,7 @@ from flags.models import Flag, Grant, OptIn, Override
 from flags.snapshots import resolve_rules
 from tenants.models import Company, Membership
 
-LOOKED_AT = 2_000
+LOOKED_AT = 500
 """For how many companies a move is worked out; of more, the first so many stand for all, and the page says so."""
 NAMES_SHOWN = 5
 FLAGS_LOOKED_AT = 50

@@ -154,8 +154,16 @@ def _effects(wish: Wish, form: Form, subjects: Sequence[Any]) -> dict[str, Any]:
         effects = bulkimpact.impact_of_channel(subjects, wish.channel, is_on, wish.percentage)
         quiet = sum(1 for effect in effects if not effect.changes)
         return {"effects": effects, "quiet": quiet, "turns_off": any(effect.goes_off for effect in effects)}
-    found = impact(Proposed(wish.flag, overrides=dict.fromkeys(subjects, fact)))
+    found = impact(_proposed(wish, form, subjects, fact))
     return {"effect": found.effect, "dependents": found.dependents}
+
+
+def _proposed(wish: Wish, form: Form, subjects: Sequence[Any], fact: OverrideFact | None) -> Proposed:
+    """Return what overrides for these would propose; for all companies there are, those alike are counted as one."""
+    are_all = not form.only("q", "chosen", "company")
+    if are_all and fact is not None:
+        return Proposed(wish.flag, for_all=fact)
+    return Proposed(wish.flag, overrides=dict.fromkeys(subjects, fact))
 
 
 def _act(wish: Wish, form: Form, total: int) -> str:

@@ -135,3 +135,12 @@ def test_a_flags_page_leads_here(alices, alice, acme):
     overrides.set_override(acme, "api_access", True, actor=alice)
     page = alices.get("/super-admin/feature-flags/api_access/").content.decode()
     assert f'href="{BULK}?flag=api_access&amp;q=overridden%3Aapi_access"' in page
+
+
+def test_for_all_companies_the_impact_is_that_of_each(alices, alice, acme, globex):
+    overrides.set_override(acme, "api_access", True, actor=alice)
+    everybody = alices.get(BULK, {"flag": "api_access", "deed": "turn_on"})
+    ticked = alices.get(BULK, {"flag": "api_access", "deed": "turn_on", "chosen": "on", "company": ["acme", "globex"]})
+    for page in (everybody, ticked):
+        assert "Turns API Access on for 1 of 2 companies" in text_of(page)
+        assert "Globex" in text_of(page)

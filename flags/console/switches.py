@@ -212,7 +212,8 @@ def _switch(
             "action": request.path,
             "drawer_id": f"drawer-{name}-{key}",
             "target": drawer_target(request, f"drawer-{name}-{key}"),
-            "return_focus": f"{name}-{key}",
+            # What killed or archived it is gone afterwards, and what takes that back stands in its place.
+            "return_focus": " ".join(f"{one}-{key}" for one in (name, "revive", "restore", "kill", "default")),
             "close_url": back,
             **(shown or {}),
         }

@@ -191,8 +191,10 @@
   for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => toast("network"));
 
   let waiting = 0;
+  const returns = new WeakMap(); // by request: completions that come late take nobody's way back
   document.addEventListener("htmx:beforeRequest", (event) => {
-    returnTo = event.detail.elt.closest?.("[data-return-focus]")?.dataset.returnFocus || event.detail.elt.id || null;
+    const ids = event.detail.elt.closest?.("[data-return-focus]")?.dataset.returnFocus || event.detail.elt.id || null;
+    returns.set(event.detail.xhr, ids);
     waiting += 1;
     root.classList.add("is-loading");
   });
@@ -207,10 +209,9 @@
     const opener = firstOf(where.querySelector?.(".drawer[data-return-focus]")?.dataset.returnFocus);
     if (opener?.hasAttribute("aria-expanded")) opener.setAttribute("aria-expanded", "true");
     const arrived = where.matches?.("[autofocus]") ? where : where.querySelector?.("[autofocus]");
-    if (arrived) {
-      returnTo = null;
-      arrived.focus();
-    } else focusReturned();
+    returnTo = returns.get(event.detail.xhr) || null;
+    if (arrived) arrived.focus();
+    else focusReturned();
   });
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -71,6 +71,7 @@ FLAGS = (
     Page("flags-nonsense", ("console:flag_list",), query="?q=is:purple"),
     Page("flags-filtered", ("console:flag_list",), query="?q=is:killed"),
     Page("flag-new", ("console:flag_new",)),
+    Page("bulk-flags", ("console:bulk_flags",), query="?q=billing"),
     flag("flag", "flag_detail", "trip_management"),
     flag("flag-killed", "flag_detail", "legacy_export"),
     flag("flag-plain", "flag_detail", "white_label"),
@@ -213,8 +214,9 @@ NO_PAGES = {
     "console:change_json",
     # Sends everybody on to a page of their own
     "home",
-    # There once many companies were changed: tests/browser looks at it where it does so
+    # There once many were changed: test_finding.py walks through them, and nothing here looks at them
     "console:batch",
+    "console:batch_undo",
     # For machines
     "healthz",
     "readyz",

@@ -1,0 +1,39 @@
+"""Tokens, people and grants by forms and links alone. Flags, overrides, releases, the Inspector and many companies at
+once are walked without scripts where they are walked with them.
+"""
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright (the extra e2e)")
+expect = sync_api.expect
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def plain(visit, demo_server):
+    """Return a function that opens an address in a browser without scripts."""
+    return lambda at: visit(demo_server.account("super_admin"), at, java_script_enabled=False)
+
+
+def test_a_token_is_made_and_revoked(plain):
+    ana = plain("/super-admin/tokens/new/")
+    ana.get_by_label("Name").fill("Without scripts")
+    ana.get_by_role("button", name="Make the token").click()
+    expect(ana.locator(".secret")).to_be_visible()
+    ana.goto("/super-admin/tokens/")
+    ana.get_by_role("row", name="Without scripts").get_by_role("link", name="Revoke").click()
+    ana.get_by_role("button", name="Revoke Without scripts").click()
+    ana.goto("/super-admin/tokens/")
+    expect(ana.get_by_role("row", name="Without scripts")).to_contain_text("Revoked")
+
+
+def test_somebody_is_added_and_granted_a_feature(plain):
+    ana = plain("/super-admin/companies/kestrel-express/members/")
+    ana.get_by_role("region", name="Add somebody").get_by_label("Email").fill("plain@kestrel-express.example")
+    ana.get_by_role("region", name="Add somebody").get_by_role("button").click()
+    ana.get_by_role("link", name="Grants of plain@kestrel-express.example").click()
+    ana.get_by_label("Feature").select_option(label="Route Optimizer")
+    ana.get_by_role("button", name="Save for").click()
+    row = ana.get_by_role("row", name="plain@kestrel-express.example")
+    expect(row).to_contain_text("Route Optimizer")

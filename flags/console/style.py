@@ -3,16 +3,21 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 
-from flags.console.responses import console_view
+from flags.batchmodels import Batch
+from flags.console.responses import console_view, person
+from flags.console.searching import Chip, Choice, Search
 from flags.requests import HttpRequest
+from tenants.models import User
 
 TONES = ("on", "off", "danger", "warn", "info", "plum", "plain")
 CHANNELS = ("internal", "pilot", "general")
@@ -73,6 +78,11 @@ def style(request: HttpRequest) -> HttpResponse:
             }
             for number, (title, text) in enumerate(RULES, 1)
         ],
+        "search": _search(),
+        "gates": _gates(),
+        "batch": _batch(person(request)),
+        "found": _found(),
+        "globex": SimpleNamespace(name="Globex"),
         "rows": _features(),
         "form": SampleForm({"name": "Trip", "key": "Bad Key"}),
         "board": _board(),
@@ -83,6 +93,58 @@ def style(request: HttpRequest) -> HttpResponse:
         "spark_rows": [(f"{day} Nov", 20 - uses) for day, uses in enumerate(USES, 1)],
     }
     return render(request, "console/style.html", context)
+
+
+def _search() -> Search:
+    choices = [Choice("is:killed", "Killed flags", "?", True), Choice("on:pilot", "On in a channel", "?", False)]
+    return Search(
+        of="flags",
+        url=reverse("console:flag_list"),
+        text="is:killed colour:red",
+        chips=[Chip("is", "killed", "?")],
+        choices=choices,
+        problems=[("“colour:” means nothing here.", "owner:red", "?")],
+        views=[],
+        current=None,
+    )
+
+
+def _gates() -> list[SimpleNamespace]:
+    rows = (
+        ("Soaked for 7 days", "Since 3 November", True, False),
+        ("Isolation audit", "Older than the promotion", False, False),
+        ("Support has signed off", "Refused by Bo Lind: the guide is missing", False, True),
+    )
+    return [
+        SimpleNamespace(gate=SimpleNamespace(title=title), words=words, holds=holds, is_broken=is_broken)
+        for title, words, holds, is_broken in rows
+    ]
+
+
+def _batch(viewer: User) -> Batch:
+    return Batch(
+        person=viewer,
+        name="Trip Management: turn on by override",
+        total=412,
+        done=160,
+        changed_count=151,
+        unchanged_count=8,
+        refused_count=1,
+        refused=[["Initech", "The expiry lies in the past."]],
+    )
+
+
+def _found() -> list[dict[str, Any]]:
+    def line(icon: str, title: str, state: str) -> dict[str, Any]:
+        return {"item": {"icon": icon, "title": title, "state": state}, "url": "#found"}
+
+    return [
+        {
+            "title": "Flags",
+            "lines": [line("flag", "Billing System", "On"), line("flag", "Self-Service Billing", "Off")],
+        },
+        {"title": "Actions", "lines": [line("kill", "Kill Billing System…", "")]},
+    ]
 
 
 def _outcome(number: int) -> str:
@@ -159,17 +221,36 @@ def _features() -> list[dict[str, Any]]:
     return [dict(zip(fields, row, strict=True)) for row in rows]
 
 
+def _card(key: str, name: str, channel: str, soak: float, passed: int, wait: str = "") -> SimpleNamespace:
+    """Return a release as the board's card takes it."""
+    gates = [SimpleNamespace(holds=number < passed, is_broken=False) for number in range(5)]
+    release = SimpleNamespace(channel=SimpleNamespace(name=channel), entered_at=timezone.now() - timedelta(days=4))
+    standing = SimpleNamespace(
+        flag=SimpleNamespace(key=key, name=name, owner="Ana Ruiz"),
+        release=release,
+        soak_fraction=soak,
+        gates=gates,
+        passed=passed,
+        blockers=[SimpleNamespace(is_broken=False)] if wait else [],
+        following=SimpleNamespace(name="General"),
+        last_channel=SimpleNamespace(name="General"),
+        can_promote=not wait,
+        seen=SimpleNamespace(evaluations=1284, errors=0),
+    )
+    answer = "Not before Tuesday 14:00." if wait else "Now."
+    stages = _rail(True, channel == "pilot", False, soak=soak)
+    return SimpleNamespace(standing=standing, stages=stages, blocker=wait, answer=answer, moved_by="Ana Ruiz")
+
+
 def _board() -> list[dict[str, Any]]:
     waiting = "Waits until Tue 14:00 (2 d 3 h of soak left); the isolation audit is older than the promotion"
+    ready = [_card("white_label", "White Label", "internal", 1.0, 5)]
+    waits = [
+        _card("trip_management", "Trip Management", "pilot", 0.62, 3, waiting),
+        _card("billing_enabled", "Billing System", "pilot", 0.1, 1, "Support has not signed off"),
+    ]
     return [
-        {"name": "internal", "companies": 2, "cards": [{"name": "White Label", "soak": 1.0, "gates": "5/5"}]},
-        {
-            "name": "pilot",
-            "companies": 9,
-            "cards": [
-                {"name": "Trip Management", "soak": 0.62, "gates": "3/5", "wait": waiting},
-                {"name": "Billing System", "soak": 0.1, "gates": "1/5", "wait": "Support has not signed off"},
-            ],
-        },
+        {"name": "internal", "companies": 2, "cards": ready},
+        {"name": "pilot", "companies": 9, "cards": waits},
         {"name": "general", "companies": 117, "cards": []},
     ]

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from flags import bulk, changes, companies, releases
 from flags.bulk import Wish
-from flags.exceptions import ChangeRefused
+from flags.exceptions import ChangeRefused, NotAllowed
 from flags.models import Change, ChannelDefault, Flag, Grant, Override
 from tenants.models import Company
 from tests.factories import CompanyFactory, MembershipFactory
@@ -172,3 +172,28 @@ def test_answers_of_channels_are_as_one_alone(alice, held, deed, percentage, cha
     told = [[line[:1] + line[3:] for line in lines(known, flag=key)] for key in keys]
     assert told[0] == told[1]
     assert outcome == (refused if refused else bool(told[1]))
+
+
+WISHES = [
+    ("company", Wish("turn_on", KEY)),
+    ("company", Wish("move", channel="pilot")),
+    ("person", Wish("grant", KEY)),
+    ("flag", Wish("channel_on", channel="pilot")),
+]
+
+
+@pytest.mark.parametrize(("of", "wish"), WISHES)
+def test_who_may_not_change_one_may_not_begin_nor_go_on_with_many(alice, bob, of, wish):
+    Flag.objects.filter(key=KEY).update(needs_grant=True)
+    member = MembershipFactory()
+    subject = {"company": member.company_id, "person": member.pk, "flag": KEY}[of]
+    batch = bulk.begin(uuid.uuid4(), [subject], wish, actor=alice)
+    known = Change.objects.count()
+    with pytest.raises(NotAllowed):
+        bulk.begin(uuid.uuid4(), [subject], wish, actor=bob)
+    type(alice).objects.filter(pk=alice.pk).update(is_superuser=False)
+    alice.refresh_from_db()
+    for act in (bulk.step, bulk.stop):
+        with pytest.raises(NotAllowed):
+            act(batch.pk, actor=alice)
+    assert Change.objects.count() == known

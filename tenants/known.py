@@ -9,9 +9,10 @@ What ends a token by itself, its time, is looked at each time.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 from uuid import UUID
 
 from tenants import tokens
@@ -23,7 +24,17 @@ BAD_KEPT = 10_000
 IDS_KEPT = 100_000
 """So many tokens there may be for this process to know all of them by their public ids."""
 
-AskVersions = Callable[[UUID | None, bool], AbstractContextManager[int | None]]
+
+class Versions(Protocol):
+    """What was read of versions; within its block, whoever else wants to know has it from there."""
+
+    tokens: int | None
+
+    def __enter__(self) -> "Versions": ...
+    def __exit__(self, *exception: object) -> None: ...
+
+
+AskVersions = Callable[[UUID | None, bool], Versions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +51,25 @@ _bad: OrderedDict[bytes, None] = OrderedDict()
 _ids: tuple[int, frozenset[str]] = (0, frozenset())
 
 
-def _no_version(company_id: UUID | None, exactly: bool) -> AbstractContextManager[int | None]:
-    return nullcontext()
+class _NoVersions(nullcontext):
+    tokens: int | None = None
 
 
-_versions: AskVersions = _no_version
+def _no_versions(company_id: UUID | None, exactly: bool) -> Versions:
+    return _NoVersions()
+
+
+_versions: AskVersions = _no_versions
 
 
 def ask_versions(ask: AskVersions) -> None:
-    """Let `ask(company id, exactly)` tell the tokens' version from now on; what it read with it stands in its block."""
+    """Let `ask(company id, exactly)` tell the tokens' version from now on."""
     global _versions
     _versions = ask
 
 
-def versions_now(found: Found | None) -> AbstractContextManager[int | None]:
-    """Read the present version of all tokens; None where it is not to be had. A context manager.
+def versions_now(found: Found | None) -> Versions:
+    """Read the present version of all tokens. A context manager. Raises django.db.Error when the database is away.
 
     For a token of which nothing is known it is read exactly, whatever the freshness: it may have been made just now.
     """

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import replace
 
@@ -125,12 +124,13 @@ class TenantMiddleware:
         found = known.find(credential)
         if found is not None and request.path_info not in FROM_MEMORY:
             return None, None
-        with ExitStack() as stack:
-            try:
-                with patience.at_most(patience.QUICK_SECONDS):
-                    version = stack.enter_context(known.versions_now(found))
-            except (DatabaseProblem, ValueError):
-                return None, None
+        try:
+            with patience.at_most(patience.QUICK_SECONDS):
+                versions = known.versions_now(found)
+        except (DatabaseProblem, ValueError):
+            return None, None
+        with versions:
+            version = versions.tokens
             if found is None or not known.holds(found, version):
                 is_bad = found is None and known.is_unknown(credential, version)
                 return (self._answer_unbound(_as_stranger(request)) if is_bad else None), version

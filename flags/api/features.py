@@ -159,7 +159,7 @@ class WholeView(EvaluationView):
         return (
             token is not None
             and EVALUATE in token.scopes
-            and not request.GET
+            and not request.META.get("QUERY_STRING")
             and HEADER not in request.headers
             and any(kind in request.headers.get("Accept", "*/*") for kind in ("*/*", "application/json"))
         )

@@ -165,9 +165,8 @@ class BulkView(OfrepView, WholeView):
         if request.content_type != "application/json":
             raise Invalid("This is for the long way to say.")
         # What the question is about is found out as on the long way, from the body alone.
-        self.request = SimpleNamespace(  # type: ignore[assignment]
-            _request=request, data=ContextParser().parse(BytesIO(request.body))
-        )
+        body = ContextParser().parse(BytesIO(request.body), parser_context={"request": request})
+        self.request = SimpleNamespace(_request=request, data=body)  # type: ignore[assignment]
         features = self.known_features()
         return self.answer(self.flags(request, features), features)
 

@@ -3,10 +3,11 @@
 import threading
 import time
 from collections import OrderedDict
+from functools import cache
 from hashlib import sha256
 
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import cache as shared
 from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
@@ -16,6 +17,7 @@ LEASES_KEPT = 10_000
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
+@cache
 def parse_rate(text: str) -> tuple[int, int]:
     """Return how many calls in how many seconds: "600/min" is (600, 60). Raises ValueError."""
     number, slash, unit = text.strip().partition("/")
@@ -110,8 +112,8 @@ def _add(name: str, seconds: int, many: int) -> int:
     """Add calls to the shared count and return how many these are by now; 0 where nothing can be counted."""
     for _ in range(2):
         try:
-            return int(cache.incr(name, many))
+            return int(shared.incr(name, many))
         except ValueError:
-            if cache.add(name, many, timeout=seconds + 1):
+            if shared.add(name, many, timeout=seconds + 1):
                 return many
     return 0

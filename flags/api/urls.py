@@ -21,6 +21,10 @@ from flags.api import (
 app_name = "api"
 
 urlpatterns = [
+    # What the caller may use
+    path("features", features.FeaturesView.as_view(), name="features"),
+    path("features/check", features.CheckView.as_view(), name="check"),
+    path("features/<str:key>", features.FeatureView.as_view(), name="feature"),
     # What all this is
     path("schema", docs.SchemaView.as_view(), name="schema"),
     path("docs/", docs.DocsView.as_view(), name="docs"),
@@ -28,10 +32,7 @@ urlpatterns = [
     path("auth/token", auth.TokenView.as_view(), name="sign_in"),
     path("auth/token/refresh", auth.RefreshView.as_view(), name="refresh"),
     path("auth/logout", auth.SignOutView.as_view(), name="sign_out"),
-    # What the caller may use
-    path("features", features.FeaturesView.as_view(), name="features"),
-    path("features/check", features.CheckView.as_view(), name="check"),
-    path("features/<str:key>", features.FeatureView.as_view(), name="feature"),
+    # Where the caller is
     path("workspaces", workspaces.WorkspacesView.as_view(), name="workspaces"),
     path("workspaces/active", workspaces.ActiveWorkspaceView.as_view(), name="active_workspace"),
     path("org-settings", settings.OrgSettingsView.as_view(), name="org_settings"),

@@ -1,9 +1,13 @@
-"""Django's PostgreSQL, with an end to every wait that a request may not afford (tenants.patience)."""
+"""Django's PostgreSQL, with an end to every wait that a request may not afford (tenants.patience).
 
+And with statements that the server has prepared, for the one question that every request asks.
+"""
+
+import sys
 from typing import Any
 
 import psycopg
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, operations
 from psycopg import errors
 
 from tenants import patience
@@ -29,6 +33,32 @@ class PatientConnection(psycopg.Connection):
             raise psycopg.OperationalError(f"the database has not answered for {limit} s") from None
 
 
+class PreparedCursor(psycopg.Cursor):
+    """Has the server parse and plan a statement once for each connection, and send its rows in binary.
+
+    Through a PgBouncer in transaction mode the next statement may meet a server that knows of none: from then on this
+    connection has none prepared.
+    """
+
+    def execute(self, query: Any, params: Any = None, **_kwargs: Any) -> Any:
+        """Run a statement."""
+        try:
+            return super().execute(query, params, prepare=True, binary=True)
+        except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
+            if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                raise
+            self.connection.prepare_threshold = None
+            return super().execute(query, params, prepare=False, binary=True)
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    """Django's, which knows no text of a statement that the server had prepared."""
+
+    def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> Any:
+        """Return a statement as logs and tests show it."""
+        return super().last_executed_query(cursor, sql, params) or str(sql)
+
+
 class _Driver:
     """psycopg, save for the class of its connections."""
 
@@ -45,12 +75,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     Database = _Driver()  # type: ignore[assignment]
+    ops_class = DatabaseOperations
 
     def __init__(self, settings_dict: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(settings_dict, *args, **kwargs)
         pool = settings_dict.get("OPTIONS", {}).get("pool")
         if isinstance(pool, dict):
             pool.setdefault("connection_class", PatientConnection)
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return what to connect with. Statements that ask for it may be prepared, except behind a PgBouncer."""
+        params = super().get_connection_params()
+        if params["prepare_threshold"] is None and not self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
+            params["prepare_threshold"] = sys.maxsize  # No statement is met so often: only what asks is prepared.
+        return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Connect, unless somebody has just tried in vain."""
@@ -65,3 +103,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
         patience.breaker.closed()
         return connection
+
+    def prepared_cursor(self) -> Any:
+        """Return a cursor for a small SELECT that is asked all the time. Wrappers and logs see it like any other.
+
+        Only outside transactions, where nothing is lost with a statement that the server turns out not to know.
+        """
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            cursor = PreparedCursor(self.connection)
+        return self._prepare_cursor(cursor)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from rest_framework.views import APIView
 
 from tenants import known, rls, tokens
 from tenants.models import ApiToken, Company
@@ -80,6 +81,21 @@ def test_the_versions_are_all_that_is_read_for_a_known_token(ask, acme, chat, ad
     assert "flags_version" in queries[0]
     unchanged, queries = ask(address, token.plain, **{"If-None-Match": response["ETag"]})
     assert (unchanged.status_code, unchanged.content, len(queries)) == (304, b"", 1)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_plain_question_takes_the_short_way_and_gets_what_the_long_way_says(ask, acme, chat, address, monkeypatch):
+    token = ApiTokenFactory(company=acme)
+    long, _ = ask(address, token.plain, Accept="application/*")
+
+    def unexpected(*args, **kwargs):
+        raise AssertionError("this question goes the long way")
+
+    monkeypatch.setattr(APIView, "dispatch", unexpected)
+    short, _ = ask(address, token.plain)
+    assert (short.status_code, short.content, short["ETag"]) == (200, long.content, long["ETag"])
+    unchanged, _ = ask(address, token.plain, **{"If-None-Match": short["ETag"]})
+    assert (unchanged.status_code, unchanged["ETag"]) == (304, long["ETag"])
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

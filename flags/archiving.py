@@ -43,10 +43,16 @@ class Readiness:
 
 def readiness(flag: Flag, at: datetime | None = None) -> Readiness:
     """Say whether a flag can be put away, as of now or `at`. Three queries."""
-    at = at or timezone.now()
     last = DailyUsage.objects.filter(flag=flag).aggregate(last=Max("last_at"))["last"]
-    in_use = last is not None and at - last < QUIET_FOR
-    return Readiness(last, _live_dependents(flag), release_under_way(flag.key), in_use)
+    return judged(last, _live_dependents(flag), release_under_way(flag.key), at)
+
+
+def judged(
+    last: datetime | None, dependents: list[str], release: Release | None, at: datetime | None = None
+) -> Readiness:
+    """Say the same of a flag about which this is known: when it was last asked for, who requires it, its release."""
+    in_use = last is not None and (at or timezone.now()) - last < QUIET_FOR
+    return Readiness(last, dependents, release, in_use)
 
 
 def _live_dependents(flag: Flag) -> list[str]:

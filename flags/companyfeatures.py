@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery, prefetch_related_objects
 from django.utils import timezone
 
 from flags import snapshots
+from flags.answers import Answers
 from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
 from flags.models import Flag, OptIn, Override
 from flags.overview import ChannelState, channel_state
@@ -61,17 +62,39 @@ class FeatureRow:
         return self.override is not None and self.override_speaks and self.override.enabled == self.inherited.enabled
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a company's features rest on at one moment. An inactive company has neither answers nor facts."""
+
+    at: datetime
+    rules: Ruleset
+    answers: Answers | None
+
+    @property
+    def facts(self) -> CompanyFacts | None:
+        return None if self.answers is None else self.answers.facts
+
+
+def basis_of(company: Company, at: datetime | None = None) -> Basis:
+    """Return what a company's features rest on now, or at a moment. One query where nothing has changed."""
+    at = at or timezone.now()
+    answers = snapshots.resolve(company.pk, at)
+    rules = snapshots.resolve_rules(at) if answers is None else answers.rules
+    return Basis(at, rules.flags, answers)
+
+
 def feature_rows(
-    company: Company, *, internal: bool, flags: Iterable[Flag] | None = None, at: datetime | None = None
+    company: Company, *, internal: bool, flags: Iterable[Flag] | None = None, basis: Basis | None = None
 ) -> list[FeatureRow]:
     """Return every flag as this company has it, grants aside; internal ones only where `internal`.
 
-    An inactive company is answered like no company. The same number of queries, whatever the number of flags.
+    An inactive company is answered like no company. The same number of queries, whatever the number of flags; one less
+    where the `basis` is known.
     """
-    at = at or timezone.now()
+    basis = basis or basis_of(company)
+    at, rules, facts = basis.at, basis.rules, basis.facts
     found = [flag for flag in (flags if flags is not None else Flag.objects.live()) if internal or not flag.is_internal]
     keys = [flag.key for flag in found]
-    rules, facts = _rules_and_facts(company, at)
     inherited = _Inherited(rules, facts, at)
     overrides = {
         row.flag_id: row
@@ -82,13 +105,13 @@ def feature_rows(
     }
     has_chosen = facts is None or facts.opt_ins
     opt_ins = {row.flag_id: row for row in OptIn.objects.filter(company=company, flag__in=keys)} if has_chosen else {}
-    plans = {plan.slug: plan for plan in Plan.objects.all()}
+    prefetch_related_objects(found, "minimum_plan")
     unmet = {flag.key: _unmet(rules, flag.key, facts, at) for flag in found}
     wanted = {key for key in unmet.values() if key}
     names = dict(Flag.objects.filter(key__in=wanted).values_list("key", "name")) if wanted else {}
     rows = []
     for flag in found:
-        plan = plans[flag.minimum_plan_id] if flag.minimum_plan_id else None
+        plan = flag.minimum_plan
         answer = rules[flag.key].channels.get(str(company.channel_id)) if flag.key in rules else None
         rows.append(
             FeatureRow(
@@ -100,7 +123,7 @@ def feature_rows(
                 inherited=inherited[flag.key],
                 at=at,
                 plan=plan,
-                has_plan=plan is None or plans[str(company.plan_id)].rank >= plan.rank,
+                has_plan=plan is None or (company.plan.rank if facts is None else facts.plan) >= plan.rank,
                 unmet=names.get(unmet[flag.key], unmet[flag.key]),
             )
         )
@@ -108,21 +131,22 @@ def feature_rows(
 
 
 def with_last_asked(flags: QuerySet[Flag], company: Company) -> QuerySet[Flag]:
-    """Say of each flag when this company last asked for it (`asked_at`, None for never)."""
+    """Say of each flag when this company last asked for it (`asked_at`, None for never), and fetch its plan."""
     asked = Usage.objects.filter(company=company, flag=OuterRef("pk")).order_by("-day")
-    return flags.annotate(asked_at=Subquery(asked.values("last_at")[:1]))
+    return flags.select_related("minimum_plan").annotate(asked_at=Subquery(asked.values("last_at")[:1]))
 
 
-def feature_states(company: Company, *, internal: bool, at: datetime | None = None) -> dict[str, set[str]]:
-    """Return the keys of a company's features by what is notable about them. One query where nothing has changed.
+def feature_states(
+    company: Company, *, internal: bool, at: datetime | None = None, basis: Basis | None = None
+) -> dict[str, set[str]]:
+    """Return the keys of a company's features by what is notable about them, as of now, `at`, or the `basis` that is
+    known. One query where nothing has changed, or none.
 
     States: on, off, differs (from the global default), overridden, expiring (within two weeks, or over already),
     redundant (the override says what is inherited anyway).
     """
-    at = at or timezone.now()
-    answers = snapshots.resolve(company.pk, at)
-    facts = None if answers is None else answers.facts
-    rules = (snapshots.resolve_rules(at) if answers is None else answers.rules).flags
+    basis = basis or basis_of(company, at)
+    at, rules, facts, answers = basis.at, basis.rules, basis.facts, basis.answers
     shown = {key: flag for key, flag in rules.items() if not flag.archived and (internal or not flag.is_internal)}
     enabled = {key: answers is not None and answers.company[key] for key in shown}
     inherited = _Inherited(rules, facts, at)
@@ -148,9 +172,8 @@ def feature_states(company: Company, *, internal: bool, at: datetime | None = No
 
 def inherited(company: Company, key: str, at: datetime | None = None) -> Decision:
     """Return what a company gets without its own override of a flag. An inactive company is answered like none."""
-    at = at or timezone.now()
-    rules, facts = _rules_and_facts(company, at)
-    return _Inherited(rules, facts, at)[key]
+    basis = basis_of(company, at)
+    return _Inherited(basis.rules, basis.facts, basis.at)[key]
 
 
 def override_facts(company: Company) -> dict[str, OverrideFact]:
@@ -175,13 +198,6 @@ class _Inherited(dict[str, Decision]):
             facts = replace(facts, overrides={name: own for name, own in facts.overrides.items() if name != key})
         decision = self[key] = evaluate_for_company(self.rules, key, facts, self.at)
         return decision
-
-
-def _rules_and_facts(company: Company, at: datetime) -> tuple[Ruleset, CompanyFacts | None]:
-    answers = snapshots.resolve(company.pk, at)
-    if answers is None:
-        return snapshots.resolve_rules(at).flags, None
-    return answers.rules.flags, answers.facts
 
 
 def _unmet(rules: Ruleset, key: str, facts: CompanyFacts | None, at: datetime) -> str:

@@ -11,12 +11,12 @@ from flags import staleness
 from flags.catalogue import CATEGORIES
 from flags.evaluation import ChannelAnswer
 from flags.keyset import Stretch, stretch
-from flags.models import ChannelDefault, Flag, Grant, Override, Tally
+from flags.models import ChannelDefault, Flag, Grant, Override, Requirement, Tally
 from flags.tallies import COMPANIES, OVERRIDES_OFF, OVERRIDES_ON
 from tenants import rls
 from tenants.models import Company, ReleaseChannel, User
 
-FEW_OVERRIDES = 2000
+FEW_OVERRIDES = 1000
 """Up to so many overrides of a flag, sorting their companies is quicker than walking all companies by name."""
 
 
@@ -203,25 +203,30 @@ STATES: Mapping[str, Q] = {
 }
 
 
-def page_of_overrides(flag: Flag, size: int, *, q: str = "", after: str = "", before: str = "") -> Stretch:
+def page_of_overrides(
+    flag: Flag, size: int, *, q: str = "", after: str = "", before: str = "", number: int | None = None
+) -> Stretch:
     """Return some of a flag's overrides by their companies' names, with companies and creators.
 
-    `q` is looked for in the companies' names; `after` and `before` are cursors of another page. Of few overrides the
-    companies are sorted; for many, companies are walked by name until a page of them is full. At any number one of the
-    two is quick, and databases choose badly.
+    `q` is looked for in the companies' names; `after` and `before` are cursors of another page; `number` is how many
+    overrides there are in all, where that is known. Of few overrides the companies are sorted; for many, companies are
+    walked by name until a page of them is full. At any number one of the two is quick, and databases choose badly.
     """
+    if number is None:
+        number = sum(override_counts([flag.key]).get(flag.key, (0, 0)))
+    if not number:
+        return Stretch([], "", "")
     named = Q(name__icontains=q) | Q(slug__contains=q.lower()) if q else Q()
     overrides = Override.objects.filter(flag=flag)
-    owners = list(overrides.order_by().values_list("company", flat=True)[: FEW_OVERRIDES + 1])
     companies = Company.objects.filter(named)
-    if len(owners) <= FEW_OVERRIDES:
-        companies = companies.filter(pk__in=owners)
+    if number <= FEW_OVERRIDES:
+        companies = companies.filter(pk__in=list(overrides.order_by().values_list("company", flat=True)))
     else:
         companies = companies.filter(Exists(overrides.filter(company=OuterRef("pk"))))
     page = stretch(companies, ("name", "id"), size, after=after, before=before)
     found = {
         override.company_id: override
-        for override in overrides.filter(company__in=page.rows).select_related("company", "created_by")
+        for override in overrides.filter(company__in=page.rows).order_by().select_related("company", "created_by")
     }
     # One that was taken away between the two questions is no longer there.
     return replace(page, rows=[found[company.pk] for company in page.rows if company.pk in found])
@@ -236,6 +241,19 @@ def page_of_grants(flag: Flag, size: int, *, q: str = "", after: str = "", befor
     if q:
         rows = rows.filter(Q(company__name__icontains=q) | Q(user__name__icontains=q) | Q(user__email__icontains=q))
     return stretch(rows, ("company__name", "id"), size, after=after, before=before)
+
+
+def requirements_of(key: str) -> tuple[list[Flag], list[Flag]]:
+    """Return the flags that a flag requires, and those that require it, by name. One query."""
+    pairs = Requirement.objects.filter(Q(flag=key) | Q(requires=key)).select_related("flag", "requires")
+    found = list(pairs.order_by())
+    requires = [pair.requires for pair in found if pair.flag_id == key]
+    dependents = [pair.flag for pair in found if pair.requires_id == key]
+    return sorted(requires, key=_by_name), sorted(dependents, key=_by_name)
+
+
+def _by_name(flag: Flag) -> tuple[str, str]:
+    return flag.name, flag.key
 
 
 def find_company(text: str) -> Company | None:

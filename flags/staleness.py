@@ -29,9 +29,7 @@ def with_facts(flags: QuerySet[Flag], at: datetime | None = None) -> QuerySet[Fl
 
     lasting = Q(expires_at=None) | Q(expires_at__gt=at)
     speaking = Override.objects.filter(lasting, paused=False)
-    asked = DailyUsage.objects.filter(flag=OuterRef("pk")).order_by("-day").values("last_at")[:1]
-    return flags.annotate(
-        last_asked_at=Subquery(asked),
+    return with_last_asked(flags).annotate(
         a_release=one(Release.objects.filter(ended_at=None)),
         a_requirement=one(Requirement.objects.all()),
         an_answer_off=one(ChannelDefault.objects.filter(Q(enabled=False) | Q(percentage__lt=100))),
@@ -39,6 +37,12 @@ def with_facts(flags: QuerySet[Flag], at: datetime | None = None) -> QuerySet[Fl
         an_override_off=one(speaking.filter(enabled=False)),
         an_override_on=one(speaking.filter(enabled=True)),
     )
+
+
+def with_last_asked(flags: QuerySet[Flag]) -> QuerySet[Flag]:
+    """Say of each flag when anybody last asked for it (`last_asked_at`, None for never)."""
+    asked = DailyUsage.objects.filter(flag=OuterRef("pk")).order_by("-day").values("last_at")[:1]
+    return flags.annotate(last_asked_at=Subquery(asked))
 
 
 def _before(at: datetime) -> datetime:

@@ -48,14 +48,15 @@ def company_features(request: HttpRequest, slug: str) -> HttpResponse:
     """Every feature by category as this company has it: global, channel, plan, override, and what comes of them."""
     company = company_or_404(slug)
     filters = FeatureFilterForm(request.GET).filters()
-    states = companyfeatures.feature_states(company, internal=True)
+    basis = companyfeatures.basis_of(company)
+    states = companyfeatures.feature_states(company, internal=True, basis=basis)
     found = overview.find_flags(q=filters.get("q", ""), viewer=request.principal.user)
     if "state" in filters:
         found = found.filter(pk__in=states[filters["state"]])
     counts = overview.category_counts(found)
     page = Page.of(request, sum(counts.values()), FEATURES_PER_PAGE)
     flags = with_last_asked(overview.by_category(found), company)[page.first : page.last]
-    rows = companyfeatures.feature_rows(company, internal=True, flags=flags)
+    rows = companyfeatures.feature_rows(company, internal=True, flags=flags, basis=basis)
     context = {
         "company": company,
         "tabs": tabs(company, "company_features"),

@@ -21,6 +21,7 @@ from flags.impact import Impact, Proposed, impact
 from flags.models import Flag
 from flags.overview import FlagRow
 from flags.requests import HttpRequest
+from flags.staleness import with_last_asked
 
 FLAGS_PER_PAGE = 50
 OVERRIDES_SHOWN = 20
@@ -68,29 +69,31 @@ def flag_detail(request: HttpRequest, key: str) -> HttpResponse:
 
 def flag_context(request: HttpRequest, key: str) -> dict[str, Any]:
     """Return what a flag's page shows, as of now. Raises Http404."""
-    flag = get_object_or_404(Flag.objects.select_related("killed_by", "minimum_plan"), key=key)
+    flag = get_object_or_404(with_last_asked(Flag.objects.select_related("killed_by", "minimum_plan")), key=key)
     [row] = overview.flag_rows([flag])
     companies = overview.companies_per_channel()
     asked = PickForm(request.GET).filters()
     recent = history.find_changes(flag=key)[:CHANGES_SHOWN]
     card = card_of(key)
-    is_in = card.standing.release.channel_id if card is not None else ""
-    return companies_context(request.GET, flag, row.channels, companies, is_in) | {
+    release = card.standing.release if card is not None else None
+    requires, dependents = overview.requirements_of(key)
+    live = [other.key for other in dependents if other.archived_at is None]
+    return companies_context(request.GET, flag, row.channels, companies, str(release.channel_id) if release else "") | {
         "flag": flag,
         "row": row,
         "channels": [(state, companies.get(state.slug, 0)) for state in row.channels],
-        "overrides": overview.page_of_overrides(flag, OVERRIDES_SHOWN, **asked),
+        "overrides": overview.page_of_overrides(flag, OVERRIDES_SHOWN, number=row.overrides, **asked),
         "asked": asked,
         "grants": overview.page_of_grants(flag, GRANTS_SHOWN, **GrantsForm(request.GET).wanted),
         "granted_to": GrantsForm(request.GET).filters().get("person", ""),
-        "requires": flag.requires.order_by("name"),
-        "dependents": flag.dependents.order_by("name"),
-        "entries": entries(recent),
+        "requires": requires,
+        "dependents": dependents,
+        "entries": entries(recent, flags={key}),
         "here": reverse("console:flag_detail", args=[key]),
         "card": card,
         "steps_taken": steps_of(key, row.channels, STEPS_SHOWN),
         "is_out_somewhere": overview.furthest(flag, row.channels) is not None,
-        "readiness": archiving.readiness(flag),
+        "readiness": archiving.judged(flag.last_asked_at, sorted(live), release),  # type: ignore[attr-defined]
     }
 
 

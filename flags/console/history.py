@@ -1,6 +1,6 @@
 """History: who changed what, when and why; as sentences, and back again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -51,10 +51,14 @@ class Lines:
         return self.first.change.batch if self.total > 1 else None
 
 
-def entries(changes: Iterable[Change]) -> list[Entry]:
-    """Return lines of history ready to be shown. Two queries, whatever their number."""
+def entries(changes: Iterable[Change], *, flags: Collection[str] = ()) -> list[Entry]:
+    """Return lines of history ready to be shown. Two queries, whatever their number.
+
+    `flags` are keys of flags that are known to be there; only others are asked for.
+    """
     found = list(changes)
-    flags = set(Flag.objects.filter(key__in={change.flag for change in found}).values_list("key", flat=True))
+    unsure = {change.flag for change in found}.difference(flags, ("",))
+    there = set(Flag.objects.filter(key__in=unsure).values_list("key", flat=True)) if unsure else set()
     slugs = {change.company_slug for change in found if change.company_slug}
     companies = set(Company.objects.filter(slug__in=slugs).values_list("slug", flat=True)) if slugs else set()
     return [
@@ -63,7 +67,7 @@ def entries(changes: Iterable[Change]) -> list[Entry]:
             sentence(change),
             fields(change),
             reverting.can_revert(change),
-            change.flag in flags,
+            change.flag in there or change.flag in flags,
             change.company_slug in companies,
         )
         for change in found

@@ -31,7 +31,9 @@ def flag_overrides(request: HttpRequest, key: str) -> HttpResponse:
         return redirect(reverse("console:flag_detail", args=[key]) + query + "#overrides")
     asked = PickForm(request.GET).filters()
     if request.GET.get("place") == "row":
-        return fragment(request, "console/_override_list.html", {"row": _row(flag), "differing": _first(flag)})
+        row = _row(flag)
+        first = overview.page_of_overrides(flag, SHOWN_IN_ROW, number=row.overrides).rows
+        return fragment(request, "console/_override_list.html", {"row": row, "differing": first})
     context = {"flag": flag, "overrides": overview.page_of_overrides(flag, OVERRIDES_SHOWN, **asked), "asked": asked}
     return fragment(request, "console/_override_table.html", context)
 

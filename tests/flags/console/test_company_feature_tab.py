@@ -316,6 +316,6 @@ def test_the_queries_do_not_grow(alices, alice, acme, django_assert_max_num_quer
         OverrideFactory(company=acme, flag=flag)
     changes.edit_flag("api_access", actor=alice, requires=["billing_enabled"])
     alices.get(TAB)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(9):
         page = alices.get(TAB)
     assert len(shown(page)) <= 30

@@ -110,7 +110,7 @@ def test_queries_do_not_grow_with_what_is_shown(alices, alice, django_assert_max
         OverrideFactory(flag=flag, company=company)
         changes.grant(company, MembershipFactory(company=company).user, "api_access", actor=alice)
         changes.create_flag(f"flag_{company.slug.replace('-', '_')}", actor=alice, requires=["api_access"])
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(21):
         alices.get(PAGE)
 
 

@@ -4,7 +4,7 @@
 
 (() => {
   const ROWS = ".flag-row, .table tbody tr:not(.is-drawer), .history-item, .board-card";
-  const isTyping = (element) => element?.matches?.("input, textarea, select, [contenteditable]");
+  const isTyping = (element) => element?.matches?.("input:not([type='checkbox']), textarea, select, [contenteditable]");
   const byId = (id) => document.getElementById(id);
 
   const areOn = () => {
@@ -37,6 +37,9 @@
     rows[to].scrollIntoView({ block: "nearest" });
   };
 
+  // Choose the row one is on, for a change of many.
+  const tick = () => document.activeElement.closest(ROWS)?.querySelector("[type='checkbox']")?.click();
+
   let waitsForPlace = 0; // when g was pressed
 
   document.addEventListener("keydown", (event) => {
@@ -56,6 +59,7 @@
       g: () => (waitsForPlace = Date.now()),
       j: () => step(1),
       k: () => step(-1),
+      x: tick,
       n: () => document.querySelector("[data-key='n']")?.click(),
     }[event.key];
     if (!place && !act) return;

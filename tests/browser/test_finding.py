@@ -45,8 +45,33 @@ def test_the_palette_leads_to_an_action(visit, demo_server):
     page.keyboard.press("g")
     page.keyboard.press("f")
     expect(page.get_by_role("heading", level=1)).to_have_text("Flags")
+    page.wait_for_load_state()
     page.keyboard.press("j")
     expect(page.locator(".flag-row a").first).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.locator(".flag-tick").first).to_be_checked()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_many_companies_are_moved_and_moved_back(visit, demo_server, scripts):
+    page = visit(demo_server.account("super_admin"), java_script_enabled=scripts)
+    page.goto("/super-admin/companies/?q=channel:general")
+    page.get_by_role("checkbox", name="Choose Alder Couriers").check()
+    page.get_by_role("button", name="Change those chosen…").click()
+    page.get_by_role("link", name="Move to a channel").click()
+    page.get_by_label("Move to", exact=True).select_option("pilot")
+    page.get_by_role("button", name="Show what it would do").click()
+    expect(page.get_by_text("Moves 1 company.")).to_be_visible()
+    page.get_by_role("button", name="Move 1 company to Pilot").click()
+    if not scripts:
+        page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Done: 1 company")).to_be_visible()
+    page.get_by_role("link", name="Undo all of it…").click()
+    page.get_by_role("button", name="Take 1 back").click()
+    if not scripts:
+        page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Done: 1 change")).to_be_visible()
+    expect(page.get_by_text("Alder Couriers")).to_be_visible()
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

@@ -92,6 +92,15 @@ def count_up_to(rows: QuerySet, limit: int) -> int:
     return rows.order_by()[:limit].count()
 
 
+def first_and_total(companies: QuerySet[Company], size: int, limit: int) -> tuple[QuerySet[Company], int]:
+    """Return the first companies by name, and how many there are, or `limit` for that many and more. One query so far.
+
+    A search has to read all names there are: this does it once for both.
+    """
+    found = list(companies.order_by("name", "id").values_list("pk", flat=True)[:limit])
+    return Company.objects.select_related("channel", "plan").filter(pk__in=found[:size]), len(found)
+
+
 def find_people(company: Company, *, q: str = "", role: str = "", flag: str = "") -> QuerySet[Membership]:
     """Return the company's people that match: text in name or email; a role; holding a grant or denial of a flag."""
     people = Membership.objects.filter(company=company).select_related("user")

@@ -49,9 +49,11 @@ def company_list(request: HttpRequest) -> HttpResponse:
     """Every company by name, with search and filters that live in the address."""
     cursors = CursorForm(request.GET).filters()
     found = finding.find_companies(text_of(request, "companies"), person(request))
-    page = stretch(found.rows, ("name", "id"), COMPANIES_PER_PAGE, **cursors)
-    is_all = not (page.previous or page.next)
-    total = len(page.rows) if is_all else roster.count_up_to(found.rows, COUNTED_UP_TO)
+    if cursors:
+        rows, total = found.rows, roster.count_up_to(found.rows, COUNTED_UP_TO)
+    else:
+        rows, total = roster.first_and_total(found.rows, COMPANIES_PER_PAGE + 1, COUNTED_UP_TO)
+    page = stretch(rows, ("name", "id"), COMPANIES_PER_PAGE, **cursors)
     context = {
         "search": search("companies", found, person(request)),
         "rows": roster.company_rows(page.rows),

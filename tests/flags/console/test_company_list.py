@@ -108,3 +108,11 @@ def test_the_queries_do_not_grow(alices, django_assert_max_num_queries, number):
         MembershipFactory(company=company)
     with django_assert_max_num_queries(9):
         alices.get(LIST)
+
+
+def test_a_search_reads_the_names_once(alices, acme, django_assert_max_num_queries):
+    CompanyFactory.create_batch(60, name="Linden Cabs")
+    with django_assert_max_num_queries(9) as ran:
+        page = text_of(alices.get(LIST, {"q": "linden"}))
+    assert sum("LIKE" in query["sql"] for query in ran.captured_queries) == 1
+    assert "60 companies" in page

@@ -218,7 +218,7 @@ def marked_up(alice):
     flag.save()
     OverrideFactory(company=company, flag=flag, reason=MARKUP)
     GrantFactory(company=company, user=person, flag=flag, reason=MARKUP)
-    ApiTokenFactory(name=MARKUP, company=company)
+    ApiTokenFactory(name=MARKUP[:80], company=company)
     changes.kill("marked_up", actor=alice, reason=MARKUP)
     changes.revive("marked_up", actor=alice, reason=MARKUP)
     return person

@@ -67,8 +67,10 @@ def writing(why: str, using: str = DEFAULT_DB_ALIAS, *, while_viewing: bool = Fa
     """
     if not while_viewing and (company := provenance.viewing_as.get()):
         raise NotAllowed(f"You see what {company} sees. Stop viewing to change anything.", code="VIEWING_AS")
-    with acting_as_system(why), transaction.atomic(using=using):
-        connection = connections[using]
+    connection = connections[using]
+    # Where acting for somebody is a transaction, it has a savepoint of its own; a second would be two more round trips.
+    has_savepoint = connection.vendor == "postgresql" and using == DEFAULT_DB_ALIAS
+    with acting_as_system(why), transaction.atomic(using=using, savepoint=not has_savepoint):
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(

@@ -3,14 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from flags import changes
 from flags.exceptions import ChangeRefused, Conflict, Invalid, Missing, NotAllowed
 from flags.features import features_for
 from flags.models import Change, Flag, Grant, OptIn, Override
+from flags.recording import writing
 from tenants import provenance
 from tenants.models import ApiToken
+from tests.factories import FlagFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -338,3 +341,25 @@ def test_every_change_needs_a_reason_where_the_house_says_so(alice, acme, settin
 def test_the_system_is_named_headgate(acme):
     changes.set_override(acme, "api_access", True, actor=None)
     assert Change.objects.values_list("actor", "actor_id").get() == ("Headgate", None)
+
+
+def failing_write(key: str, problem: Exception | None) -> None:
+    with writing("test an inner write"):
+        Flag.objects.filter(pk=key).update(description="inner")
+        if problem is not None:
+            raise problem
+        with connection.cursor() as cursor:
+            cursor.execute("select x from nowhere")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("problem", [Missing("no such thing"), None])
+def test_a_write_that_fails_inside_another_takes_back_its_own_alone(problem):
+    key = FlagFactory(description="as it was").pk
+    with writing("test an outer write"):
+        Flag.objects.filter(pk=key).update(name="Outer")
+        with pytest.raises((Missing, DatabaseError)):
+            failing_write(key, problem)
+        Flag.objects.filter(pk=key).update(owner="outer")
+    flag = Flag.objects.get(pk=key)
+    assert (flag.name, flag.description, flag.owner) == ("Outer", "as it was", "outer")

@@ -199,8 +199,8 @@ def test_pages_are_kept_neither_by_browsers_nor_by_htmx(sign_in, alice, bob, acm
 
 # T98: what people type is text, wherever it is shown
 
-MARKUP = '<script>alert(1)</script><img src=x onerror=alert(2)>" onfocus=\'alert(3)\' hx-get="/evil" {{7*7}}'
-RAW = re.compile(r"<script>alert|<img src=x|onerror=alert\(2\)>|\" onfocus='alert|\" hx-get=\"/evil|49(?=[\"'<])")
+MARKUP = '<script>alert(1)</script><img src=x onerror=alert(2)>" onfocus=\'alert(3)\' hx-get="/evil" {{7919*7927}}'
+RAW = re.compile(r"<script>alert|<img src=x|onerror=alert\(2\)>|\" onfocus='alert|\" hx-get=\"/evil|62773913")
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """A flag's page: its release with gates and steps, the companies of each channel, and whether it can be put away."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
 from flags import changes, releases
+from flags.evaluation import bucket
 from flags.features import features_for
 from flags.gates import states
 from flags.models import Change, Flag, Override
@@ -106,6 +108,8 @@ def test_companies_come_in_pages(alices):
 
 
 def test_a_rollout_says_who_is_in_and_who_is_next(alices, alice):
+    early = next(pk for pk in iter(uuid4, None) if bucket(KEY, str(pk)) < 10)
+    CompanyFactory(pk=early, channel="pilot", name="Company early")
     for number in range(30):
         CompanyFactory(channel="pilot", name=f"Company {number:02}")
     changes.set_channel(KEY, "pilot", True, percentage=10, actor=alice)

@@ -162,6 +162,7 @@ FLAGS_ENVIRONMENT = {name: value for name, value in env.ENVIRON.items() if name.
 # People and sessions
 
 AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = ["tenants.authentication.WithHome"]
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"

@@ -187,10 +187,12 @@ def read(access: str) -> dict[str, Any]:
 
 
 def person(claims: dict[str, Any]) -> User:
-    """Return whose access token it is. Raises BadCredential once they are gone, inactive, signed out or have a new
-    password. Reads as whoever is bound."""
+    """Return whose access token it is, with their home. Reads as whoever is bound.
+
+    Raises BadCredential once they are gone, inactive, signed out or have a new password.
+    """
     ended = RefreshToken.objects.filter(family=claims["sid"], ended_at__isnull=False)
-    user = User.objects.filter(pk=claims["sub"], is_active=True).annotate(signed_out=Exists(ended)).first()
+    user = User.objects.with_home().filter(pk=claims["sub"], is_active=True).annotate(signed_out=Exists(ended)).first()
     if user is None or user.signed_out or not _has_password_mark(user, claims["pwd"]):
         raise BadCredential
     return user

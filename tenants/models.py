@@ -93,6 +93,12 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email=(username or "").lower())
 
+    def with_home(self) -> "models.QuerySet[User]":
+        """Return people with `home_id`, and where that is not None `home`: their membership there, with its company."""
+        at_home = models.FilteredRelation("memberships", condition=Q(memberships__is_home=True))
+        people = self.annotate(home=at_home, home_id=models.F("home__id"))
+        return people.select_related("home__company")  # type: ignore[misc]
+
 
 class User(AbstractBaseUser):
     """A person. Signs in by e-mail address; a super admin is a superuser."""

@@ -70,7 +70,7 @@ ANONYMOUS = Principal()
 
 
 def of_session(request: HttpRequest) -> Principal:
-    """Return who is signed in. Reads the person and their home, as whoever is bound."""
+    """Return who is signed in. Reads the person and their home, in one query, as whoever is bound."""
     user = request.user
     if not user.is_authenticated:
         return ANONYMOUS
@@ -94,8 +94,9 @@ def of_credential(plain: str) -> Principal:
 
 
 def _of_user(user: User, credential: str, claims: dict[str, Any] | None = None) -> Principal:
-    home = Membership.objects.home_of(user)
-    if home is None:
+    """Return a person who was read with their home. They are nowhere while that company is inactive."""
+    home: Membership | None = None if user.home_id is None else user.home  # type: ignore[attr-defined]
+    if home is None or not home.company.is_active:
         return Principal(user, credential=credential, claims=claims or {})
     return Principal(user, home.company, home.role, credential=credential, claims=claims or {})
 

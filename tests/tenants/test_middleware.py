@@ -238,9 +238,9 @@ def test_a_stranger_costs_no_query(client, django_assert_num_queries):
         client.get("/who/")
 
 
-def test_a_person_costs_three_queries(sign_in, bob, django_assert_num_queries):
+def test_a_person_costs_two_queries(sign_in, bob, django_assert_num_queries):
     browser = sign_in(bob)
-    with django_assert_num_queries(3 + is_postgres):  # Session, person, membership; what the view asks itself.
+    with django_assert_num_queries(2 + is_postgres):  # Session, person with home; what the view asks itself.
         browser.get("/who/")
 
 
@@ -250,9 +250,9 @@ def test_a_token_costs_one_query(client, acme, django_assert_num_queries):
         client.get("/api/who", **bearer(token.plain))
 
 
-def test_an_access_token_costs_two_queries(client, bob, acme, django_assert_num_queries):
+def test_an_access_token_costs_one_query(client, bob, acme, django_assert_num_queries):
     pair = jwt.issue(bob, acme)
-    with django_assert_num_queries(2 + is_postgres):
+    with django_assert_num_queries(1 + is_postgres):
         client.get("/api/who", **bearer(pair["access"]))
 
 

@@ -268,8 +268,8 @@ def test_a_warm_call_asks_the_database_once_for_all_answers(bob, sign_in, as_per
     client = as_person(bob)
     client.get("/api/features")
 
-    # Who it is, where they are at home, and one look at the versions.
-    with django_assert_num_queries(3):
+    # Who it is and where they are at home, and one look at the versions.
+    with django_assert_num_queries(2):
         client.get("/api/features")
 
 

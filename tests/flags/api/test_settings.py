@@ -167,5 +167,5 @@ class TestIntegrations:
         client = as_person(bob)
         client.get("/api/integrations")
 
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(2):
             client.get("/api/integrations")

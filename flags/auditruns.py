@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from flags.isolation import Severity
+from flags.isolationfindings import Severity
 from flags.releasemodels import IsolationAudit
 
 Finding = dict[str, str]

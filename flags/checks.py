@@ -7,11 +7,11 @@ from importlib import import_module
 
 from django.conf import settings
 from django.core.cache import InvalidCacheBackendError, caches
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from flags import isolation, registry, triggers
+from flags import isolationschema, registry, triggers
 from flags.features import Features
 from flags.models import KEY_PATTERN, Flag
 from flags.scanning import uses_in_code, uses_in_templates
@@ -25,7 +25,6 @@ UNPICKLING = {"django.core.cache.backends.redis", "django.core.cache.backends.me
 CATEGORY = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
-@register(Tags.urls)
 def check_used_keys(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
     """flags.E001: code or a template asks for a key that is in no catalogue."""
     if getattr(settings, "ROOT_URLCONF", None):
@@ -46,7 +45,6 @@ def _guess(key: str) -> str:
     return registry.unknown(key).partition(".")[2]
 
 
-@register()
 def check_catalogues(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
     """flags.E002: a key listed twice. flags.E003: an entry that cannot become a flag. flags.E005: a bad variable."""
     messages: list[CheckMessage] = [
@@ -106,7 +104,6 @@ def _required_by(key: str) -> set[str]:
     return found
 
 
-@register(Tags.security)
 def check_middleware(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
     """flags.E006: no request would have features, or all would be asked before anybody knows who asks."""
     order = list(settings.MIDDLEWARE)
@@ -121,7 +118,6 @@ def check_middleware(app_configs: object = None, **kwargs: object) -> list[Check
     ]
 
 
-@register(Tags.database)
 def check_triggers(
     app_configs: object = None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> list[CheckMessage]:
@@ -153,7 +149,6 @@ WALLS = {
 }
 
 
-@register(Tags.database)
 def check_isolation(
     app_configs: object = None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> list[CheckMessage]:
@@ -167,13 +162,12 @@ def check_isolation(
             continue  # Nothing to keep apart yet; or tenants.E002 says what is missing.
         messages += [
             Error(f"{finding.message} (database {alias!r})", hint=finding.remedy, id=WALLS[finding.check])
-            for finding in isolation.missing_walls(alias)
+            for finding in isolationschema.missing_walls(alias)
             if finding.check in WALLS
         ]
     return messages
 
 
-@register(Tags.caches)
 def check_caches(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
     """flags.E009, or W001 while debugging: a cache that unpickles what a shared server sends.
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from flags.triggers import NOTIFY_CHANNEL
+from flags.tracked import NOTIFY_CHANNEL
 from flags.versions import as_stored
 from tenants.rls import fetch_as_system
 

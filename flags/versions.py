@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from flags.triggers import CHANGED_SETTING, GLOBAL_SCOPE, TOKENS_SCOPE
+from flags.tracked import CHANGED_SETTING, GLOBAL_SCOPE, TOKENS_SCOPE
 from tenants import patience
 
 NIL = UUID(GLOBAL_SCOPE)

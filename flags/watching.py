@@ -26,7 +26,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from flags import listening, snapshots, versions
-from flags.triggers import COMPANY_TABLES, GLOBAL_TABLES
+from flags.tracked import COMPANY_TABLES, GLOBAL_TABLES
 from flags.versions import NIL, TOKENS
 from tenants import patience
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
 
 from tenants import roles
@@ -20,7 +20,6 @@ MUST_STAND_BEFORE = (
 OLDEST_SOUND = {15: 18, 16: 14, 17: 10, 18: 4}
 
 
-@register(Tags.security)
 def middleware_is_in_place(**_kwargs: Any) -> list[CheckMessage]:
     """tenants.E001: TenantMiddleware is there, after those that it asks."""
     order = list(settings.MIDDLEWARE)
@@ -44,7 +43,6 @@ def middleware_is_in_place(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register(Tags.database)
 def database_keeps_companies_apart(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """tenants.E002, E003, W001, W002: the roles exist, the login is an ordinary one, the server has its fixes."""
     messages: list[CheckMessage] = []

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error
 
 LOCAL_NAMES = {"localhost", ".localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
 SHORTEST_KEY = 50
@@ -12,7 +12,6 @@ KNOWN_KEYS = ("django-insecure-", "known to everybody")
 NEW_KEY = 'Make one: `python -c "import secrets; print(secrets.token_urlsafe(50))"`.'
 
 
-@register(Tags.security, deploy=True)
 def debug_is_for_this_machine(**_kwargs: Any) -> list[CheckMessage]:
     """tenants.E004: DEBUG while the site answers to names that others can reach."""
     public = [name for name in settings.ALLOWED_HOSTS if name not in LOCAL_NAMES]
@@ -28,7 +27,6 @@ def debug_is_for_this_machine(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register(Tags.security, deploy=True)
 def keys_are_secret(**_kwargs: Any) -> list[CheckMessage]:
     """tenants.E005: a key that is short, simple or known signs sessions and tokens."""
     if settings.DEBUG or getattr(settings, "LOCAL", False):
@@ -50,7 +48,6 @@ def _fault_of(key: str) -> str:
     return "repeats a few characters" if len(set(key)) < FEWEST_CHARACTERS else ""
 
 
-@register(Tags.security, deploy=True)
 def hosts_are_named(**_kwargs: Any) -> list[CheckMessage]:
     """tenants.E006: any host name is believed, and ends up in links, redirects and caches."""
     if settings.DEBUG or not {"*", ".*"} & set(settings.ALLOWED_HOSTS):

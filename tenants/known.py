@@ -8,14 +8,10 @@ What ends a token by itself, its time, is looked at each time.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
-from uuid import UUID
 
-from tenants import tokens
+from tenants import tokens, told
 from tenants.models import ApiToken
 from tenants.principal import Principal
 
@@ -23,18 +19,6 @@ GOOD_KEPT = 10_000
 BAD_KEPT = 10_000
 IDS_KEPT = 100_000
 """So many tokens there may be for this process to know all of them by their public ids."""
-
-
-class Versions(Protocol):
-    """What was read of versions; within its block, whoever else wants to know has it from there."""
-
-    tokens: int | None
-
-    def __enter__(self) -> "Versions": ...
-    def __exit__(self, *exception: object) -> None: ...
-
-
-AskVersions = Callable[[UUID | None, bool], Versions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +35,13 @@ _bad: OrderedDict[bytes, None] = OrderedDict()
 _ids: tuple[int, frozenset[str]] = (0, frozenset())
 
 
-class _NoVersions(nullcontext):
-    tokens: int | None = None
-
-
-def _no_versions(company_id: UUID | None, exactly: bool) -> Versions:
-    return _NoVersions()
-
-
-_versions: AskVersions = _no_versions
-
-
-def ask_versions(ask: AskVersions) -> None:
-    """Let `ask(company id, exactly)` tell the tokens' version from now on."""
-    global _versions
-    _versions = ask
-
-
-def versions_now(found: Found | None) -> Versions:
+def versions_now(found: Found | None) -> told.Versions:
     """Read the present version of all tokens. A context manager. Raises django.db.Error when the database is away.
 
     For a token of which nothing is known it is read exactly, whatever the freshness: it may have been made just now.
     """
     company = found.principal.company if found is not None else None
-    return _versions(company.pk if company is not None else None, found is None)
+    return told.versions(company.pk if company is not None else None, exactly=found is None)
 
 
 def find(credential: str) -> Found | None:

@@ -1,15 +1,15 @@
 """Which of a person's companies a request is about (seed 003). One of them is home; the others need a feature to be on.
 
 Membership is read on each request, so that ending it ends access at once, whatever a token or a session remembers.
-Whether the feature is on is not known here: whoever knows says so with `ask_whether_allowed`.
+Whether the feature is on is not known here: whoever knows says so to tenants.told.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
 
 from django.http import HttpRequest
 
+from tenants import told
 from tenants.models import Company, Membership, User
 from tenants.principal import Principal
 from tenants.rls import acting_as_system
@@ -21,8 +21,6 @@ ACTIVE = "active_workspace"
 
 DISABLED = "MULTI_WORKSPACE_DISABLED"
 
-Allowed = Callable[[User, Company], bool]
-
 
 class WorkspaceRefused(Exception):
     """A company was named that this person may not work in now. `code` is stable; nothing says whether it exists."""
@@ -32,22 +30,9 @@ class WorkspaceRefused(Exception):
         self.code, self.detail, self.status = code, detail, status
 
 
-def _never(user: User, home: Company) -> bool:
-    return False
-
-
-_allowed: Allowed = _never
-
-
-def ask_whether_allowed(ask: Allowed) -> None:
-    """Let `ask(person, home)` decide from now on whether somebody may work outside their home."""
-    global _allowed
-    _allowed = ask
-
-
 def may_switch(user: User, home: Company | None) -> bool:
     """Say whether a person may work in companies other than their home now."""
-    return home is not None and _allowed(user, home)
+    return home is not None and told.is_allowed_outside(user, home)
 
 
 def memberships(user: User) -> list[Membership]:

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from flags import policies
 from flags.checks import check_isolation
-from flags.isolation import Severity, audit
+from flags.isolation import audit
+from flags.isolationfindings import Severity
 from flags.models import Flag, Grant, OptIn, Override
 from tenants import rls
 from tenants.models import Company

@@ -52,14 +52,34 @@ def test_every_icon_is_in_the_sprite(name):
     assert set(names) - ICONS == set()
 
 
+def classes_of(markup: str) -> tuple[set[str], set[str]]:
+    """Return the classes that markup names, and the beginnings of those of which a template fills in the rest."""
+    words = set(re.findall(r"{% block page_class %}([\w-]+){% endblock %}", markup))
+    beginnings = set()
+    for value in re.findall(r'\sclass="((?:{%.*?%}|{{.*?}}|[^"])*)"', markup, flags=re.DOTALL):
+        beginnings.update(re.findall(r"([\w-]+-){[{%]", value))
+        plain = re.sub(r"{{.*?}}", "\0", re.sub(r"{%.*?%}", " ", value))
+        words.update(word for word in plain.split() if "\0" not in word and not word.endswith("-"))
+    return words, beginnings
+
+
 @every_template
 def test_every_class_is_in_the_stylesheet(name):
-    classes = set()
-    for value in re.findall(r'\sclass="((?:{%.*?%}|{{.*?}}|[^"])*)"', MARKUP[name], flags=re.DOTALL):
-        plain = re.sub(r"{{.*?}}", "\0", re.sub(r"{%.*?%}", " ", value))
-        classes.update(word for word in plain.split() if "\0" not in word and not word.endswith("-"))
+    classes, _ = classes_of(MARKUP[name])
     missing = {word for word in classes if not re.search(rf"\.{re.escape(word)}(?![\w-])", CSS)}
     assert missing == set()
+
+
+def test_every_class_of_the_stylesheet_is_used():
+    words, beginnings = classes_of("\n".join(MARKUP.values()))
+    words |= {"htmx-request"}  # htmx sets it.
+    for script in (BASE / "static/js").glob("*.js"):
+        words |= set(re.findall(r"[\w-]+", script.read_text()))
+    rules = re.sub(r'/\*.*?\*/|"[^"]*"', "", CSS, flags=re.DOTALL)
+    selectors = re.findall(r"([^{};]+){", rules)
+    classes = {word for selector in selectors for word in re.findall(r"\.([a-z][\w-]*)", selector)}
+    unused = {word for word in classes - words if not word.startswith(tuple(beginnings))}
+    assert unused == set(), "Nothing has these classes any more."
 
 
 def test_every_toast_that_the_script_shows_has_its_words():

@@ -144,7 +144,7 @@ def _flag_or_404(key: str) -> Flag:
 
 def _drawer(request: HttpRequest, company: Company, flag: Flag, name: str) -> dict[str, Any]:
     """Return what each of a feature's drawers shows, as of now. `name` tells its control from the row's others."""
-    return drawer_of(
+    shown = drawer_of(
         request,
         company,
         flag,
@@ -152,6 +152,7 @@ def _drawer(request: HttpRequest, company: Company, flag: Flag, name: str) -> di
         return_focus=f"{name}-{flag.key} override-{flag.key}",  # A reset leaves no button to reset.
         back=_back(request, company, flag),
     )
+    return shown | {"of_company": company}
 
 
 def _back(request: HttpRequest, company: Company, flag: Flag) -> str:

@@ -54,7 +54,7 @@ class GrantsForm(FilterForm):
 class ChangeFilterForm(FilterForm):
     """Which lines of history are shown."""
 
-    q = forms.CharField(required=False, max_length=100)
+    q = forms.CharField(label="Text", required=False, max_length=100)
     flag = forms.CharField(required=False, max_length=63)
     company = forms.CharField(required=False, max_length=80)
     actor = forms.CharField(required=False, max_length=254)

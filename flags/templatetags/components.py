@@ -26,4 +26,4 @@ def draw(component: str, /, **facts: Any) -> SafeString:
 
 @lru_cache(DRAWINGS_KEPT)
 def _draw(component: str, facts: tuple[tuple[str, Hashable], ...]) -> SafeString:
-    return mark_safe(get_template(component).render(dict(facts)))  # noqa: S308 - a template has escaped what needs it
+    return mark_safe(get_template(component).render(dict(facts)).strip())  # noqa: S308 - a template has escaped what needs it

@@ -43,14 +43,14 @@
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
   const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
-  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
   const showTimes = (within = document) => {
     for (const time of within.querySelectorAll("time[datetime]:not([data-exact])")) {
       const then = new Date(time.dateTime);
       if (Number.isNaN(then.valueOf())) continue;
       const seconds = (then - Date.now()) / 1000;
-      const [unit, length] = units.find(([, size]) => Math.abs(seconds) >= size) || units.at(-1);
+      const [unit, length] = units.find(([, size]) => Math.abs(seconds) >= size) || ["second", Infinity]; // "now"
       time.title = exact.format(then);
       time.textContent =
         Math.abs(seconds) > 30 * 86400 ? day.format(then) : relative.format(Math.trunc(seconds / length), unit);

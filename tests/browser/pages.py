@@ -17,6 +17,7 @@ LENA = "lena.brandt@default-tenant.example"
 NOBODY = ""
 
 TALBI = "talbi-logistics-llc"
+COBALT = "cobalt-transit"
 MEMBERS = ("console:company_members", TALBI)
 UUID = r"[0-9a-f]{8}-[0-9a-f-]{27}"
 
@@ -118,7 +119,7 @@ ASKING = (
     Page("inspector-control", ("console:inspector_control",)),
     Page("isolation", ("console:isolation",)),
     Page("history", ("console:change_list",)),
-    Page("history-none", ("console:change_list",), query="?text=nothing+like+this"),
+    Page("history-none", ("console:change_list",), query="?q=nothing+like+this"),
     Page("history-revert", ("console:change_revert",), link=(("console:change_list",), rf"/changes/{UUID}/revert/")),
     Page("tokens", ("console:token_list",)),
     Page("token-new", ("console:token_new",)),
@@ -138,10 +139,8 @@ COMPANIES = (
     Page("bulk-companies", ("console:bulk_companies",), query="?flag=driver_chat"),
     Page("company-features", ("console:company_features", TALBI)),
     Page("company-override", ("console:company_override", TALBI, "api_access")),
-    Page("company-override-reset", ("console:company_override_reset", TALBI, "accounting_enabled")),
-    Page(
-        "company-override-pause", ("console:company_override_pause", TALBI, "accounting_enabled"), query="?paused=true"
-    ),
+    Page("company-override-reset", ("console:company_override_reset", COBALT, "api_access")),
+    Page("company-override-pause", ("console:company_override_pause", COBALT, "api_access"), query="?paused=true"),
     Page("members", MEMBERS),
     Page("member-role", ("console:member_role",), link=(MEMBERS, rf"/members/{UUID}/role/")),
     Page("member-remove", ("console:member_remove",), link=(MEMBERS, rf"/members/{UUID}/remove/")),

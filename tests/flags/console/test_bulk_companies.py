@@ -30,7 +30,7 @@ def confirmed(page):
 def test_the_list_offers_those_ticked_and_all_that_match(alices, acme, globex):
     page = alices.get(LIST, {"q": "channel:pilot"}).content.decode()
     assert '<input type="checkbox" name="company" value="globex" aria-label="Choose Globex">' in page
-    assert f'href="{BULK}?q=channel%3Apilot">Change all 1 that match…' in page
+    assert f'href="{BULK}?q=channel%3Apilot">Change the one that matches…' in page
 
 
 def test_it_says_first_what_it_would_do_and_then_does_it(alices, acme, globex):

@@ -108,7 +108,7 @@ def test_nobody_with_the_role_is_told(alices, globex):
 def test_the_list_of_flags_offers_those_ticked_and_all_that_match(alices):
     page = alices.get("/super-admin/feature-flags/", {"q": "api_access"}).content.decode()
     assert 'name="flag" value="api_access" form="bulk" aria-label="Choose API Access"' in page
-    assert f'href="{FLAGS}?q=api_access">Change all' in page
+    assert f'href="{FLAGS}?q=api_access">Change the one' in page
 
 
 def test_flags_are_overridden_for_one_company_and_taken_back(alices, acme):

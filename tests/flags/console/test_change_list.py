@@ -175,7 +175,7 @@ def test_taking_back_shows_first_what_it_does(alices, alice, acme):
         page = text_of(response)
         assert "Alice turned API Access on by default" in page
         assert "Field Now Then default on off" in page
-        assert "Turns API Access off for 1 of 1 companies" in page
+        assert "Turns API Access off for 1 of 1 company" in page
         assert "Take it back for 1 company" in page
     assert Change.objects.count() == 1
 

@@ -6,16 +6,14 @@ rows and lines of history. Here they cost a few statements, however many compani
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
 
 from flags.batchmodels import Batch
 from flags.exceptions import ChangeRefused
-from flags.impact import COMPANIES_AT_ONCE
-from flags.manyoverrides import NOTHING, STATE, State, Witness, move_many
-from flags.models import Override
+from flags.manyoverrides import Move, State, Witness, move_many, states
 from flags.recording import clean_expiry, clean_reason, locked_flag
 from tenants.models import Company
 
@@ -44,27 +42,24 @@ def change_all(batch: Batch, companies: Iterable[Named]) -> dict[UUID, Outcome]:
         reason = clean_reason(batch.reason)
     except ChangeRefused as refusal:
         return dict.fromkeys(ids, refusal.detail)
-    after: State = NOTHING
+    after = None
     too_late = ""
     if batch.deed != Batch.Deed.RESET:
-        enabled = batch.deed == Batch.Deed.TURN_ON
-        after = {"enabled": enabled, "reason": reason, "expires_at": batch.expires_at, "paused": False}
+        after = State(batch.deed == Batch.Deed.TURN_ON, reason, batch.expires_at)
         too_late = _why_too_late(batch)
     outcomes: dict[UUID, Outcome] = {}
-    moves: dict[tuple[Any, ...], list[UUID]] = defaultdict(list)
-    states = _states(batch.flag, ids)
+    moves: dict[Move, list[UUID]] = defaultdict(list)
+    now = states([flag.key], ids)
     for pk in ids:
-        before = states.get(pk, NOTHING)
+        before = now.get((pk, flag.key))
         if before == after:
             outcomes[pk] = False
-        elif too_late and before.get("expires_at") != batch.expires_at:
+        elif too_late and (before.expires_at if before else None) != batch.expires_at:
             outcomes[pk] = too_late
         else:
             outcomes[pk] = True
-            moves[tuple(before.get(name) for name in STATE) if before else ()].append(pk)
-    witness = Witness(batch.person, reason, timezone.now(), batch.pk)
-    for state, some in moves.items():
-        move_many(flag, some, dict(zip(STATE, state, strict=True)) if state else NOTHING, after, witness)
+            moves[(before, after)].append(pk)
+    move_many(flag, moves, Witness(batch.person, reason, timezone.now(), batch.pk))
     return outcomes
 
 
@@ -74,10 +69,3 @@ def _why_too_late(batch: Batch) -> str:
     except ChangeRefused as refusal:
         return refusal.detail
     return ""
-
-
-def _states(key: str, companies: set[UUID]) -> dict[UUID, State]:
-    rows = Override.objects.filter(flag=key).order_by()
-    if len(companies) <= COMPANIES_AT_ONCE:
-        rows = rows.filter(company__in=companies)
-    return {row[0]: dict(zip(STATE, row[1:], strict=True)) for row in rows.values_list("company_id", *STATE)}

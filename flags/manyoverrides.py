@@ -1,29 +1,37 @@
-"""One flag's override for many companies at once: a few statements, however many companies there are.
+"""One flag's override for many companies at once: a few statements, however many companies and states there are.
 
-Called by the write modules inside `writing`. What a company has here must be what the caller says it has (`before`), so
-that history tells the truth; the writers' lock, which the caller holds, keeps it so.
+Called by the write modules inside `writing`. What a company has here must be what the caller says it has, so that
+history tells the truth; the writers' lock, which the caller holds, keeps it so.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Model
 
 from flags import announcements, features, snapshots
+from flags.impact import COMPANIES_AT_ONCE
 from flags.models import Flag, Override
-from flags.recording import Actor, actor_user, line
-from flags.setwise import as_parameter, chosen, new_id
+from flags.recording import Actor, actor_user, difference, line
+from flags.setwise import as_parameter, chosen, insert_for_each
 
-State = Mapping[str, Any]
-NOTHING: State = {}
-"""The state of a company without an override."""
 
-STATE = ("enabled", "reason", "expires_at", "paused")
+class State(NamedTuple):
+    """A company's override of a flag, as far as history tells of it. None stands for no override."""
 
+    enabled: bool
+    reason: str
+    expires_at: datetime | None = None
+    paused: bool = False
+
+
+Move = tuple[State | None, State | None]
+"""From what to what."""
+
+OF_COMPANY = {"company_id": "c.id", "company_slug": "c.slug", "company_name": "c.name"}
 REPLACE = """
 on conflict (company_id, flag_id) do update set
   enabled = excluded.enabled, reason = excluded.reason, expires_at = excluded.expires_at, paused = excluded.paused,
@@ -41,62 +49,50 @@ class Witness:
     batch: UUID
 
 
-def move_many(flag: Flag, companies: Collection[UUID], before: State, after: State, witness: Witness) -> int:
-    """Take these companies' overrides of a flag from one state to another, a line of history each. Returns how many.
+def states(keys: Iterable[str], companies: Collection[UUID]) -> dict[tuple[UUID, str], State]:
+    """Return the overrides that these companies have of these flags, by company and key. One query."""
+    rows = Override.objects.filter(flag__in=list(keys)).order_by()
+    if len(companies) <= COMPANIES_AT_ONCE:
+        rows = rows.filter(company__in=companies)
+    found = rows.values_list("company_id", "flag_id", *State._fields).iterator()
+    return {(row[0], row[1]): State(*row[2:]) for row in found if row[0] in companies}
 
-    NOTHING stands for no override on either side. What would change nothing is the caller's to leave out.
+
+def move_many(flag: Flag, moves: Mapping[Move, Collection[UUID]], witness: Witness) -> int:
+    """Take companies' overrides of a flag from one state to another, a line of history each. Returns how many.
+
+    No company may be in two moves. What would change nothing is the caller's to leave out.
     """
-    if not companies:
+    if not moves:
         return 0
     known = line(
-        "set_override" if after else "remove_override",
-        actor=witness.actor,
-        flag=flag,
-        before=before,
-        after=after,
-        reason=witness.reason,
-        batch=witness.batch,
-        keep=("enabled",) if after else (),
+        "set_override", actor=witness.actor, flag=flag, before={}, after={}, reason=witness.reason, batch=witness.batch
     )
     known.at = witness.at
-    of_company = {"company_id": "c.id", "company_slug": "c.slug", "company_name": "c.name"}
-    moved = _insert_for_each(known, of_company, companies)
-    if after:
-        row = Override(flag=flag, created_by=actor_user(witness.actor), **after)
+    moved = insert_for_each(known, [(_told(*move), some) for move, some in moves.items()], OF_COMPANY)
+    kept = [(after._asdict(), some) for (_, after), some in moves.items() if after is not None]
+    if kept:
+        row = Override(flag=flag, created_by=actor_user(witness.actor))
         row.created_at = row.updated_at = witness.at
-        _insert_for_each(row, {"company_id": "c.id"}, companies, REPLACE)
-    else:
-        _delete_for_each(flag, companies)
-    snapshots.mark_changed(*companies)
+        insert_for_each(row, kept, {"company_id": "c.id"}, REPLACE)
+    gone = [pk for (_, after), some in moves.items() if after is None for pk in some]
+    if gone:
+        _delete(flag, gone)
+    snapshots.mark_changed(*(pk for some in moves.values() for pk in some))
     features.forget_here()
     announcements.announce(flag.key)
     return moved
 
 
-def _insert_for_each(row: Model, of_company: Mapping[str, str], companies: Collection[UUID], conflict: str = "") -> int:
-    """Write a copy of `row` for each of these companies. `of_company`: columns that each gets from its company `c`."""
-    values: list[Any] = []
-    columns: dict[str, str] = {}
-    for field in row._meta.concrete_fields:
-        column = str(field.column)
-        if field.primary_key:
-            columns[column] = new_id()
-        elif column in of_company:
-            columns[column] = of_company[column]
-        else:
-            columns[column] = "%s"
-            values.append(field.get_db_prep_save(getattr(row, field.attname), connection))
-    names = ", ".join(connection.ops.quote_name(column) for column in columns)
-    sql = (
-        f"insert into {row._meta.db_table} ({names}) select {', '.join(columns.values())} "
-        f"from {chosen()} as chosen join tenants_company c on c.id = chosen.value where true {conflict}"
+def _told(before: State | None, after: State | None) -> dict[str, Any]:
+    """Return what history tells of a move, as of the same change of a single company."""
+    old, new = difference(
+        before._asdict() if before else {}, after._asdict() if after else {}, keep=("enabled",) if after else ()
     )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, as_parameter(companies)])
-        return cursor.rowcount
+    return {"verb": "set_override" if after else "remove_override", "before": old, "after": new}
 
 
-def _delete_for_each(flag: Flag, companies: Collection[UUID]) -> None:
+def _delete(flag: Flag, companies: Collection[UUID]) -> None:
     sql = f"delete from flags_override where flag_id = %s and company_id in (select value from {chosen()} as chosen)"
     with connection.cursor() as cursor:
         cursor.execute(sql, [flag.pk, as_parameter(companies)])

@@ -4,28 +4,29 @@ The smallest of the three rollbacks of seed 001: an override off for the compani
 (The others are `changes.kill` and `releases.roll_back`.)
 """
 
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from flags.exceptions import ChangeRefused, Missing
-from flags.impact import COMPANIES_AT_ONCE, companies_with
-from flags.manyoverrides import NOTHING, STATE, State, Witness, move_many
-from flags.models import Change, Flag, Override
+from flags.impact import companies_with
+from flags.manyoverrides import Move, State, Witness, move_many, states
+from flags.models import Change, Flag
 from flags.recording import Actor, authorise, check_version, clean_reason, locked_flag, plain, record, writing
 from tenants.models import Company
 
 WRITE = ("releases:write", "flags:write")
 UNDOABLE = ("set_override", "remove_override")
-
-Frozen = tuple[Any, ...]
-"""An override's state as something to group by: the values of STATE, or nothing where there is no override."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +68,14 @@ def roll_back_companies(
 def turn_off(flag: Flag, companies: Collection[UUID], *, actor: Actor, reason: str) -> Outcome:
     """Give each of these companies an override that says off. Inside `writing`, with authority checked."""
     witness = Witness(actor, reason, timezone.now(), uuid.uuid4())
-    after = {"enabled": False, "reason": reason, "expires_at": None, "paused": False}
-    left = set(companies)
-    moves: dict[Frozen, list[UUID]] = defaultdict(list)
-    for (company_id, _), state in _states([flag.key], left).items():
-        left.discard(company_id)
-        moves[state].append(company_id)
-    already = moves.pop(_frozen(after), [])
-    changed = move_many(flag, left, NOTHING, after, witness)
-    for before, some in moves.items():
-        changed += move_many(flag, some, _thawed(before), after, witness)
-    return Outcome(witness.batch, changed, len(already))
+    after = State(False, reason)
+    chosen = set(companies)
+    now = states([flag.key], chosen)
+    moves: dict[Move, list[UUID]] = defaultdict(list)
+    for company_id in chosen:
+        moves[(now.get((company_id, flag.key)), after)].append(company_id)
+    already = moves.pop((after, after), [])
+    return Outcome(witness.batch, move_many(flag, moves, witness), len(already))
 
 
 def undo_batch(batch: uuid.UUID, *, actor: Actor, reason: str = "") -> Outcome:
@@ -89,29 +87,31 @@ def undo_batch(batch: uuid.UUID, *, actor: Actor, reason: str = "") -> Outcome:
     authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("undo a batch"):
-        lines = Change.objects.filter(batch=batch).order_by("at", "id")
+        lines = Change.objects.filter(batch=batch)
         if not lines.exists():
             raise Missing("History knows no such batch.", code="BATCH_NOT_FOUND")
-        lines = lines.filter(verb__in=UNDOABLE)
-        flags = Flag.objects.in_bulk(set(lines.values_list("flag", flat=True)))
+        told = _told(lines)
+        flags = Flag.objects.in_bulk({key for _, key, _, _ in told})
         if not flags:
             raise ChangeRefused("This batch holds no overrides, so it cannot be undone as one.", code="NOT_REVERTIBLE")
-        now = _states(flags, {pk for pk in lines.values_list("company_id", flat=True) if pk is not None})
-        moves: dict[tuple[str, Frozen, Frozen], set[UUID]] = defaultdict(set)
+        now = states(flags, {company_id for company_id, _, _, _ in told})
+        was = dict[tuple[UUID, str], State | None]()
         kept = 0
-        for company_id, key, before, after in lines.values_list("company_id", "flag", "before", "after").iterator():
-            if company_id is None:
-                continue
-            state = now.get((company_id, key), ())
-            if key not in flags or not _is_still(_thawed(state), after):
+        for company_id, key, before, after in told:
+            one = (company_id, key)
+            state = was[one] if one in was else now.get(one)
+            if key in flags and _is_still(state, after):
+                was[one] = _restored(state, before)
+            else:
                 kept += 1
-                continue
-            moves[(key, state, _frozen(_restored(_thawed(state), before)))].add(company_id)
+        moves: dict[str, dict[Move, list[UUID]]] = defaultdict(lambda: defaultdict(list))
+        for one, state in was.items():
+            if state == now.get(one):
+                kept += 1
+            else:
+                moves[one[1]][(now.get(one), state)].append(one[0])
         witness = Witness(actor, reason, timezone.now(), uuid.uuid4())
-        changed = sum(
-            move_many(flags[key], some, _thawed(state), _thawed(was), witness)
-            for (key, state, was), some in moves.items()
-        )
+        changed = sum(move_many(flags[key], some, witness) for key, some in moves.items())
         if changed:
             only = next(iter(flags.values())) if len(flags) == 1 else None
             what = {"overrides": changed, "batch": str(batch)}
@@ -119,33 +119,31 @@ def undo_batch(batch: uuid.UUID, *, actor: Actor, reason: str = "") -> Outcome:
     return Outcome(witness.batch, changed, kept)
 
 
-def _states(keys: Iterable[str], companies: Collection[UUID]) -> dict[tuple[UUID, str], Frozen]:
-    """Return the overrides that these companies have of these flags, by company and key."""
-    rows = Override.objects.filter(flag__in=list(keys)).order_by()
-    if len(companies) <= COMPANIES_AT_ONCE:
-        rows = rows.filter(company__in=companies)
-    found = rows.values_list("company_id", "flag_id", *STATE).iterator()
-    return {(row[0], row[1]): row[2:] for row in found if row[0] in companies}
+def _told(lines: QuerySet[Change]) -> list[tuple[UUID, str, str, str]]:
+    """Return what history tells of overrides, the newest first: company, key, and what was and became as JSON."""
+    rows = lines.filter(verb__in=UNDOABLE, company_id__isnull=False).order_by("-at", "-id")
+    texts = (Cast("before", TextField()), Cast("after", TextField()))
+    return list(rows.values_list("company_id", "flag", *texts))
 
 
-def _frozen(state: State) -> Frozen:
-    return tuple(state[name] for name in STATE) if state else ()
+@lru_cache(maxsize=1000)
+def _parsed(text: str) -> dict[str, Any]:
+    return json.loads(text)
 
 
-def _thawed(state: Frozen) -> dict[str, Any]:
-    return dict(zip(STATE, state, strict=True)) if state else {}
-
-
-def _is_still(now: State, left: State) -> bool:
+def _is_still(now: State | None, after: str) -> bool:
     """Whether an override is as the batch left it. History holds changed fields only, and nothing for one removed."""
-    if not left or not now:
-        return not left and not now
-    return all(plain(now[name]) == value for name, value in left.items())
+    left = _parsed(after)
+    if now is None or not left:
+        return now is None and not left
+    return all(plain(getattr(now, name)) == value for name, value in left.items())
 
 
-def _restored(now: State, before: State) -> dict[str, Any]:
-    if not before:
-        return {}
-    whole = {"expires_at": None, **now, **before}
+def _restored(now: State | None, before: str) -> State | None:
+    told = _parsed(before)
+    if not told:
+        return None
+    whole = {"expires_at": None, "paused": False, **(now._asdict() if now else {}), **told}
     moment = whole["expires_at"]
-    return whole | {"expires_at": parse_datetime(moment) if isinstance(moment, str) else moment}
+    until = parse_datetime(moment) if isinstance(moment, str) else moment
+    return State(whole["enabled"], whole["reason"], until, whole["paused"])

@@ -144,6 +144,26 @@ def test_a_batch_of_wishes_for_several_flags_is_undone_as_one(alice, acme, globe
     assert not Override.objects.exists()
 
 
+def test_an_override_that_a_batch_set_twice_is_as_before_the_first(alice, acme, globex):
+    changes.set_override(acme, KEY, True, actor=alice, reason="contract")
+    stood = overrides()
+    wishes = [changes.Wish(acme, KEY, False, "a"), changes.Wish(acme, KEY, True, "b"), changes.Wish(globex, KEY, True)]
+    outcome = changes.set_overrides(wishes, actor=alice)
+    undone = rollbacks.undo_batch(outcome.batch, actor=alice)
+    assert (undone.changed, undone.unchanged) == (2, 0)
+    assert overrides() == stood
+
+
+def test_what_a_batch_itself_put_back_is_left_alone(alice, acme):
+    changes.set_override(acme, KEY, True, actor=alice, reason="b")
+    wishes = [changes.Wish(acme, KEY, False, "a"), changes.Wish(acme, KEY, True, "b")]
+    outcome = changes.set_overrides(wishes, actor=alice)
+    lines = Change.objects.count()
+    undone = rollbacks.undo_batch(outcome.batch, actor=alice)
+    assert (undone.changed, undone.unchanged) == (0, 1)
+    assert Change.objects.count() == lines
+
+
 def test_a_batch_that_is_none_is_refused(alice):
     with pytest.raises(Missing):
         rollbacks.undo_batch(uuid.uuid4(), actor=alice)
@@ -193,6 +213,32 @@ def test_the_statements_do_not_grow_with_the_companies(on_for_everybody, alice, 
     with django_assert_max_num_queries(16):
         rollbacks.undo_batch(outcome.batch, actor=alice)
     assert not Override.objects.exists()
+
+
+def test_nor_with_what_their_overrides_said_before(on_for_everybody, alice, django_assert_max_num_queries):
+    later = timezone.now().replace(microsecond=0) + timedelta(days=3)
+    for n, company in enumerate(CompanyFactory.create_batch(40)):
+        expires_at = later + timedelta(hours=n // 2) if n % 2 else None
+        OverrideFactory(
+            company=company, flag_id=KEY, enabled=n % 3 > 0, reason=f"«{n}» it's", expires_at=expires_at, paused=n > 30
+        )
+    stood = overrides()
+    versions = dict(Override.objects.filter(flag=KEY).values_list("company__slug", "version"))
+    with django_assert_max_num_queries(16):
+        outcome = rollbacks.roll_back_companies(KEY, Company.objects.all(), actor=alice, reason="tickets")
+    assert outcome.changed == 43
+    assert {row[1:] for row in overrides()} == {(False, "tickets", None, False)}
+    told = {line.company_slug: line.before for line in Change.objects.filter(batch=outcome.batch, verb="set_override")}
+    for slug, enabled, reason, expires_at, paused in stood:
+        before = {"enabled": enabled, "reason": reason}
+        before |= {"expires_at": expires_at.isoformat()} if expires_at else {}
+        assert told.pop(slug) == before | ({"paused": True} if paused else {})
+    assert list(told.values()) == [{}, {}, {}]
+    with django_assert_max_num_queries(16):
+        rollbacks.undo_batch(outcome.batch, actor=alice)
+    assert overrides() == stood
+    now = dict(Override.objects.filter(flag=KEY).values_list("company__slug", "version"))
+    assert now == {slug: version + 2 for slug, version in versions.items()}
 
 
 def test_answers_given_in_the_same_transaction_follow_at_once(on_for_everybody, alice, acme):

@@ -242,6 +242,15 @@ def test_a_version_that_lies_ahead_of_the_clock_still_grows():
     assert ahead < Version.objects.get(scope=NIL).n < ahead + 10
 
 
+@pytest.mark.postgres
+def test_the_planner_writes_the_next_version_out_instead_of_calling_a_function_for_each():
+    with rls.acting_as_nobody(), connection.cursor() as cursor:
+        cursor.execute("explain (verbose) update flags_version set n = flags_next_version(n)")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "clock_timestamp()" in plan
+    assert "flags_next_version" not in plan
+
+
 # History, keys, grants
 
 

@@ -46,10 +46,10 @@ class TestEvents:
 
     def test_bulk_changes_tell_too(self, told, acme, globex, alice):
         witness = manyoverrides.Witness(alice, "", timezone.now(), acme.pk)
-        state = {"enabled": True, "reason": "", "expires_at": None, "paused": False}
+        moves = {(None, manyoverrides.State(True, "")): [acme.pk, globex.pk]}
         with transaction.atomic():
             flag = Flag.objects.get(key="api_access")
-            manyoverrides.move_many(flag, [acme.pk, globex.pk], manyoverrides.NOTHING, state, witness)
+            manyoverrides.move_many(flag, moves, witness)
             assert told() == []
         text = "company,flag,enabled,reason,expires_at\nacme,white_label,true,,\nglobex,driver_chat,true,,\n"
         overridefiles.load(text, actor=alice)

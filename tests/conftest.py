@@ -14,9 +14,11 @@ import os
 import re
 import shutil
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import time_machine
@@ -25,12 +27,15 @@ from django.core.cache import caches
 from django.core.handlers.base import BaseHandler
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
+from flags import gatetemplates, triggers
+from flags import sync as flags_sync
 from tenants import known, recall, rls
+from tenants import sync as tenants_sync
 from tenants.models import Company, Role, User
 from tests import postgres
 from tests.factories import CompanyFactory, MembershipFactory, UserFactory
@@ -99,11 +104,24 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker) -> None:
-    """Once the test database is made: be sure that its login proves something."""
+def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
+    """Once the test database is made: be sure that its login proves something, and be quick to empty it."""
     if connection.vendor == "postgresql":
         with django_db_blocker.unblock():
             assert not any(postgres.powers_of_login().values()), postgres.powers_of_login()
+        with mock.patch.object(TransactionTestCase, "_fixture_teardown", _begin_anew):
+            yield
+    else:
+        yield
+
+
+def _begin_anew(case: TransactionTestCase) -> None:
+    """What `flush` does, a good deal faster: the rows go, and what `migrate` fills in comes back."""
+    postgres.delete_everything()
+    if triggers.missing(connection):
+        triggers.after_migrate(using="default")
+    for seeds in (tenants_sync, gatetemplates, flags_sync):
+        seeds.after_migrate(using="default")
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,14 @@
 from typing import Any
 
 import psycopg
-from django.db import connections
+from django.db import connection, connections, transaction
 from psycopg import sql
 
 from tenants.rls import CONSOLE_ROLE, TENANT_ROLE
 
 TEST_LOGIN = "headgate_tests"
+# What Django fills from the models after each flush, always alike.
+LEFT_ALONE = ("django_migrations", "django_content_type", "auth_permission")
 ATTEMPTS = 10
 
 
@@ -65,3 +67,28 @@ def _patiently(admin: psycopg.Connection, statement: str | sql.Composed) -> None
                 raise
         else:
             return
+
+
+def delete_everything(statements: Any = ()) -> None:
+    """Empty the tables row by row, as their owner, where Django would truncate them.
+
+    Stands in for `execute_sql_flush` after a test with transactions of its own. A truncation gives every table and
+    index new files, which takes a hundred times as long as deleting the few rows of a test. `statements` are Django's.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "select oid::regclass::text, relforcerowsecurity from pg_class "
+            "where relkind = 'r' and relnamespace = 'public'::regnamespace and relname <> all(%s) order by oid",
+            [list(LEFT_ALONE)],
+        )
+        tables = cursor.fetchall()
+        cursor.execute(
+            "".join(f"alter table {name} disable trigger user, no force row level security;" for name, _ in tables)
+        )
+        cursor.execute("".join(f"delete from {name};" for name, _ in tables) + "set constraints all immediate")
+        forced = {True: "force", False: "no force"}
+        cursor.execute(
+            "".join(
+                f"alter table {name} enable trigger user, {forced[force]} row level security;" for name, force in tables
+            )
+        )

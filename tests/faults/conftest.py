@@ -109,7 +109,7 @@ class Stage:
         """Whether the application is ready, and every check fresh."""
         if self.app.get("/readyz").status != 200:
             return False
-        answers = [self.check() for _ in range(4)]
+        answers = [self.check() for _ in range(8)]  # From both workers, as good as surely.
         return all(answer.status == 200 and not answer.stale for answer in answers)
 
     def warm(self) -> None:

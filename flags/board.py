@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
 
+from flags.channels import ChannelState, companies_per_channel
 from flags.gates import Check, in_words, moment_in_words
-from flags.overview import ChannelState, companies_per_channel, rails
 from flags.releasemodels import Promotion, Release
 from flags.standing import Standing, standings, under_way
 from tenants.models import ReleaseChannel
@@ -132,9 +132,7 @@ class Board:
 
 def cards(releases: Iterable[Release], at: datetime | None = None) -> list[Card]:
     """Return a card for each of these releases, as of now or `at`; the queries do not grow with their number."""
-    found = standings(releases, at)
-    states = rails([standing.flag.key for standing in found]) if found else {}
-    return [Card(standing, _soaking(states[standing.flag.key], standing)) for standing in found]
+    return [Card(standing, _soaking(standing.rail, standing)) for standing in standings(releases, at)]
 
 
 def card_of(key: str) -> Card | None:

@@ -13,11 +13,11 @@ from uuid import UUID
 from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
+from flags.channels import ChannelState
 from flags.evaluation import Decision
 from flags.impact import decisions
 from flags.keyset import stretch
 from flags.models import Flag
-from flags.overview import ChannelState
 from flags.releasemodels import Usage
 from tenants.models import Company
 

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from flags import snapshots
 from flags.answers import Answers
+from flags.channels import ChannelState, channel_state
 from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
 from flags.models import Flag, OptIn, Override
-from flags.overview import ChannelState, channel_state
 from flags.releasemodels import Usage
 from tenants.models import Company, Plan
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import OuterRef, Prefetch, Subquery
+from django.db.models import F, FilteredRelation, Q, Subquery
 
-from flags.models import ChannelDefault, Flag, Requirement
+from flags.channels import Channels, channels_for
+from flags.evaluation import ChannelAnswer
+from flags.models import Flag, Requirement
 from flags.releasemodels import DailyUsage, Gate, GateSignOff, GateTemplate, IsolationAudit, Release
 from tenants.models import ReleaseChannel
 
@@ -32,7 +34,7 @@ class Evidence:
     """Facts about some releases as of one moment. Keys are flags' keys and channels' slugs."""
 
     at: datetime
-    channels: tuple[ReleaseChannel, ...]
+    channels: Channels
     gates: Mapping[UUID, list[Gate]]
     words: Mapping[UUID, GateSignOff]
     audit: IsolationAudit | None
@@ -40,12 +42,16 @@ class Evidence:
     incomplete_audit: IsolationAudit | None
     seen: Mapping[UUID, Seen]
     daily: Mapping[str, list[int]]
-    answers: Mapping[tuple[str, str], ChannelDefault] = field(default_factory=dict)
     required: Mapping[str, list[Flag]] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> Mapping[tuple[str, str], ChannelAnswer]:
+        """What channels answer for the flags of these releases, and for those that they require."""
+        return self.channels.answers
 
     def following(self, release: Release) -> ReleaseChannel | None:
         """Return the channel after the one a release is in, or None at the end."""
-        return next((channel for channel in self.channels if channel.rank > release.channel.rank), None)
+        return next((channel for channel in self.channels.all if channel.rank > release.channel.rank), None)
 
     def ahead(self, release: Release) -> list[Gate]:
         """Return the gates between a release and its next channel, in order."""
@@ -58,9 +64,9 @@ class Evidence:
     def later_soaks(self, release: Release) -> list[int]:
         """Return the days of soak that gates ask for in the channels between the next one and the last."""
         days = []
-        between = [channel for channel in self.channels if channel.rank > release.channel.rank][:-1]
+        between = [channel for channel in self.channels.all if channel.rank > release.channel.rank][:-1]
         for channel in between:
-            beyond = next(other for other in self.channels if other.rank > channel.rank)
+            beyond = next(other for other in self.channels.all if other.rank > channel.rank)
             asked = any(
                 gate.channel_id == beyond.slug and gate.check_kind == GateTemplate.Check.SOAK
                 for gate in self.gates.get(release.pk, [])
@@ -69,36 +75,64 @@ class Evidence:
         return days
 
 
-def gather(releases: Collection[Release], at: datetime) -> Evidence:
-    """Read the evidence for these releases, whose channel and flag should be loaded. At most nine queries."""
+def gather(
+    releases: Collection[Release],
+    at: datetime,
+    *,
+    channels: Channels | None = None,
+    required: Collection[Flag] | None = None,
+) -> Evidence:
+    """Read the evidence for these releases, whose channel and flag should be loaded. At most five queries.
+
+    Less where it is known already: of a single release the flags that its flag requires, and what channels answer for
+    all of them.
+    """
     found = list(releases)
     keys = {release.flag_id for release in found}
-    gates: dict[UUID, list[Gate]] = {}
-    latest = GateSignOff.objects.filter(gate=OuterRef("gate"), at__gte=OuterRef("gate__release__entered_at"))
-    # A word given for an earlier stay in this channel is no word about this one.
-    words = GateSignOff.objects.filter(pk=Subquery(latest.order_by("-at", "id").values("pk")[:1]))
-    for gate in (
-        Gate.objects.filter(release__in=found)
-        .order_by()
-        .prefetch_related(Prefetch("sign_offs", words.order_by(), to_attr="given"))
-    ):
-        gates.setdefault(gate.release_id, []).append(gate)
+    gates, words = _gates(found)
     daily = _daily(found, keys, at)
-    required = _required(keys, gates)
-    known = keys.union(flag.key for flags in required.values() for flag in flags)
-    run = IsolationAudit.objects.first()
+    by_flag = _required(keys, gates) if required is None else {key: sorted(required, key=_by_name) for key in keys}
+    known = keys.union(flag.key for flags in by_flag.values() for flag in flags)
+    audit, incomplete = _audits()
     return Evidence(
         at=at,
-        channels=tuple(ReleaseChannel.objects.order_by("rank")),
+        channels=channels or channels_for(known),
         gates=gates,
-        words={gate.pk: gate.given[0] for some in gates.values() for gate in some if gate.given},  # type: ignore[attr-defined]
-        audit=run if run is None or run.complete else IsolationAudit.objects.filter(complete=True).first(),
-        incomplete_audit=None if run is None or run.complete else run,
+        words=words,
+        audit=audit,
+        incomplete_audit=incomplete,
         seen={release.pk: _seen(release, daily.get(release.flag_id, [])) for release in found},
         daily={key: _last_days(daily.get(key, []), at.date()) for key in keys},
-        answers=_answers(known),
-        required=required,
+        required=by_flag,
     )
+
+
+def _gates(releases: list[Release]) -> tuple[dict[UUID, list[Gate]], dict[UUID, GateSignOff]]:
+    """Return the gates by release, and the last word that was given for each during this stay in the channel."""
+    gates: dict[UUID, dict[UUID, Gate]] = {}
+    words: dict[UUID, GateSignOff] = {}
+    entered = {release.pk: release.entered_at for release in releases}
+    given = FilteredRelation("sign_offs", condition=Q(sign_offs__isnull=False))
+    rows = Gate.objects.filter(release__in=releases).annotate(word=given, word_id=F("word__id"), said_at=F("word__at"))
+    for gate in rows.select_related("word").order_by("said_at", "-word_id"):  # type: ignore[misc]
+        gates.setdefault(gate.release_id, {})[gate.pk] = gate
+        # A word given for an earlier stay in this channel is no word about this one.
+        if gate.word_id is not None and gate.said_at >= entered[gate.release_id]:
+            words[gate.pk] = gate.word
+    return {pk: list(some.values()) for pk, some in gates.items()}, words
+
+
+def _audits() -> tuple[IsolationAudit | None, IsolationAudit | None]:
+    """Return the latest complete run, and the latest at all where that one left something out."""
+    runs = IsolationAudit.objects.order_by("-at", "id").values("pk")
+    latest = Q(pk=Subquery(runs[:1])) | Q(pk=Subquery(runs.filter(complete=True)[:1]))
+    found = list(IsolationAudit.objects.filter(latest))
+    incomplete = found[0] if found and not found[0].complete else None
+    return next((run for run in found if run.complete), None), incomplete
+
+
+def _by_name(flag: Flag) -> str:
+    return flag.name
 
 
 def _daily(releases: list[Release], keys: set[str], at: datetime) -> dict[str, list[DailyUsage]]:
@@ -127,10 +161,6 @@ def _seen(release: Release, rows: list[DailyUsage]) -> Seen:
 def _last_days(rows: list[DailyUsage], today: date) -> list[int]:
     counts = {row.day: row.on + row.off for row in rows}
     return [counts.get(today - timedelta(days=back), 0) for back in range(DAYS_SHOWN - 1, -1, -1)]
-
-
-def _answers(keys: Collection[str]) -> dict[tuple[str, str], ChannelDefault]:
-    return {(row.flag_id, row.channel_id): row for row in ChannelDefault.objects.filter(flag__in=keys).order_by()}
 
 
 def _required(keys: set[str], gates: Mapping[UUID, list[Gate]]) -> dict[str, list[Flag]]:

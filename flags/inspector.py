@@ -116,9 +116,12 @@ def grid(asked: Sequence[Asked], keys: Sequence[str], *, now: datetime, what_if:
     """
     what_if = what_if or WhatIf()
     ranks = dict(Plan.objects.values_list("slug", "rank")) if what_if.plan else {}
-    rules = snapshots.resolve_rules(now).flags
+    answers = {company_id: snapshots.resolve(company_id, now) for company_id in {one.company.pk for one in asked}}
+    # Those that the answers of a company rest on, where any company has some.
+    known = max((one.rules for one in answers.values() if one is not None), key=lambda one: one.version, default=None)
+    rules = (known or snapshots.resolve_rules(now)).flags
     found = [key for key in keys if key in rules]
-    facts_by_company = {one.company.pk: _facts(one.company, now) for one in asked}
+    facts_by_company = {company_id: None if one is None else one.facts for company_id, one in answers.items()}
     supposed: dict[str, Mapping[str, FlagRules]] = {}
     for facts in facts_by_company.values():
         channel = what_if.channel or (facts.channel if facts is not None else "")
@@ -136,11 +139,6 @@ def grid(asked: Sequence[Asked], keys: Sequence[str], *, now: datetime, what_if:
         return Cell(one, key, decision, steps, actual if changed else None)
 
     return [GridRow(rules[key], [cell(key, one) for one in asked]) for key in found]
-
-
-def _facts(company: Company, now: datetime) -> CompanyFacts | None:
-    answers = snapshots.resolve(company.pk, now)
-    return None if answers is None else answers.facts
 
 
 def _subject(facts: CompanyFacts | None, person: User | None) -> Subject:

@@ -5,33 +5,19 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, Exists, FilteredRelation, OuterRef, Q, QuerySet, Sum, Value, When
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, Value, When
 
 from flags import staleness
 from flags.catalogue import CATEGORIES
-from flags.evaluation import ChannelAnswer
+from flags.channels import ChannelState, rails
 from flags.keyset import Stretch, stretch
-from flags.models import ChannelDefault, Flag, Grant, Override, Requirement, Tally
-from flags.tallies import COMPANIES, OVERRIDES_OFF, OVERRIDES_ON
+from flags.models import Flag, Grant, Override, Requirement, Tally
+from flags.tallies import OVERRIDES_OFF, OVERRIDES_ON
 from tenants import rls
-from tenants.models import Company, ReleaseChannel, User
+from tenants.models import Company, User
 
 FEW_OVERRIDES = 1000
 """Up to so many overrides of a flag, sorting their companies is quicker than walking all companies by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelState:
-    """One stop of a flag's rail. `enabled` is None where the channel has no answer of its own.
-
-    `soak_fraction` is how much of its soak there is over, from 0 to 1, while a release soaks in it.
-    """
-
-    slug: str
-    name: str
-    enabled: bool | None
-    percentage: int
-    soak_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,35 +82,6 @@ def override_counts(keys: Iterable[str]) -> dict[str, tuple[int, int]]:
         on, off = counts.get(key, (0, 0))
         counts[key] = (on + number, off) if enabled else (on, off + number)
     return counts
-
-
-def rails(keys: Iterable[str]) -> dict[str, list[ChannelState]]:
-    """Return, by key, the flag's answer on every channel, in the channels' order. One query."""
-    wanted = list(keys)
-    if not wanted:
-        return {}
-    channels = ReleaseChannel.objects.annotate(own=FilteredRelation("answers", condition=Q(answers__flag__in=wanted)))
-    rows = channels.order_by("rank").values_list("slug", "name", "own__flag", "own__enabled", "own__percentage")
-    silent: dict[str, ChannelState] = {}
-    answers: dict[tuple[str, str], ChannelState] = {}
-    for slug, name, key, enabled, percentage in rows:
-        silent.setdefault(slug, ChannelState(slug, name, None, 100))
-        if key is not None:
-            answers[key, slug] = ChannelState(slug, name, enabled, percentage)
-    return {key: [answers.get((key, slug), state) for slug, state in silent.items()] for key in wanted}
-
-
-def channel_state(channel: ReleaseChannel, answer: ChannelDefault | ChannelAnswer | None) -> ChannelState:
-    """Return a channel's stop on a flag's rail, for the answer it gives, if any."""
-    if answer is None:
-        return ChannelState(channel.slug, channel.name, None, 100)
-    return ChannelState(channel.slug, channel.name, answer.enabled, answer.percentage)
-
-
-def furthest(flag: Flag, rail: Iterable[ChannelState]) -> str | None:
-    """Return the last channel that a flag is on in, by its answer there or else by its default; None if in none."""
-    states = ((state.slug, flag.default_enabled if state.enabled is None else state.enabled) for state in rail)
-    return next((slug for slug, is_on in reversed(list(states)) if is_on), None)
 
 
 def flag_rows(flags: Iterable[Flag]) -> list[FlagRow]:
@@ -263,9 +220,3 @@ def find_company(text: str) -> Company | None:
         named = list(Company.objects.filter(name__iexact=text)[:2])
         company = named[0] if len(named) == 1 else None
     return company
-
-
-def companies_per_channel() -> dict[str, int]:
-    """Return how many active companies each release channel has, by its slug."""
-    rows = Tally.objects.filter(what=COMPANIES).values_list("name").annotate(sum=Sum("n"))
-    return {slug: number for slug, number in rows if number}

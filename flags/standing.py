@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from flags.channels import Channels, ChannelState
 from flags.evaluation import ChannelAnswer
 from flags.evidence import Seen, gather
 from flags.gates import Check, GateState, database_now, in_words, judge, moment_in_words, soak_ends_at
 from flags.impact import Proposed
-from flags.models import ChannelDefault, Flag
+from flags.models import Flag
 from flags.releasemodels import Promotion, Release
 from tenants.models import ReleaseChannel
-from tenants.rls import acting_as_system
+from tenants.rls import seeing_every_company
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,10 @@ class Standing:
 
     release: Release
     channels: tuple[ReleaseChannel, ...]
+    rail: list[ChannelState]
     following: ReleaseChannel | None
     gates: list[GateState]
-    answer: ChannelDefault | None
+    answer: ChannelAnswer | None
     seen: Seen
     daily: list[int]
     later_soaks: tuple[int, ...]
@@ -140,20 +142,27 @@ def rollback(key: str, channels: Collection[ReleaseChannel], to: ReleaseChannel 
     return Proposed(key, channels={slug: ChannelAnswer(False) for slug in off})
 
 
-def standings(releases: Iterable[Release], at: datetime | None = None) -> list[Standing]:
+def standings(
+    releases: Iterable[Release],
+    at: datetime | None = None,
+    *,
+    channels: Channels | None = None,
+    required: Collection[Flag] | None = None,
+) -> list[Standing]:
     """Return where each of these releases stands, as of now or `at`; the queries do not grow with their number.
 
-    Their channel and flag should be loaded.
+    Their channel and flag should be loaded. What else is known saves a query each, as `evidence.gather` says.
     """
     found = list(releases)
     if not found:
         return []
     at = at or database_now()
-    evidence = gather(found, at)
+    evidence = gather(found, at, channels=channels, required=required)
     return [
         Standing(
             release=release,
-            channels=evidence.channels,
+            channels=evidence.channels.all,
+            rail=evidence.channels.rail(release.flag_id),
             following=evidence.following(release),
             gates=judge(release, evidence),
             answer=evidence.answers.get((release.flag_id, release.channel_id)),
@@ -186,7 +195,7 @@ def by_key(keys: Collection[str], at: datetime | None = None) -> dict[str, Stand
 
     Read as Headgate itself: the key of one company may see a flag, and not what other companies make of it.
     """
-    with acting_as_system("say where releases stand"):
+    with seeing_every_company("say where releases stand"):
         return {standing.flag.key: standing for standing in standings(under_way(keys), at)}
 
 

@@ -56,6 +56,7 @@ KINDS = {
     ],
     "read": [
         "auditruns",
+        "channels",
         "decorators",
         "details",
         "evidence",

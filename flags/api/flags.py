@@ -191,7 +191,10 @@ def briefly(flags: Iterable[Flag]) -> list[dict[str, Any]]:
 
 def one(key: str, status: int = 200) -> Response:
     """Return a flag as it now is, under the tag of its version."""
-    flag = Flag.objects.prefetch_related("requires").get(pk=key)
+    return _one(Flag.objects.get(pk=key), status)
+
+
+def _one(flag: Flag, status: int = 200) -> Response:
     return Response(shown([flag])[0], status=status, headers={"ETag": version_tag(flag.version)})
 
 
@@ -259,7 +262,7 @@ class FlagView(AdminView):
 
     def get(self, request: Request, key: str) -> Response:
         """Read a flag."""
-        return one(self.flag(key).key)
+        return _one(self.flag(key))
 
     def patch(self, request: Request, key: str) -> Response:
         """Change a flag."""

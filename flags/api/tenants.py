@@ -231,7 +231,9 @@ class CompanyFeaturesView(CompanyView):
 
     def get(self, request: Request, tenant: str) -> Response:
         """List every flag as a company has it."""
-        flags = Flag.objects.live() if self.sees_internal else Flag.objects.live().filter(is_internal=False)
+        flags = Flag.objects.live().select_related("minimum_plan")
+        if not self.sees_internal:
+            flags = flags.filter(is_internal=False)
 
         def build(found: list[Flag]) -> list[dict]:
             rows = companyfeatures.feature_rows(self.company, internal=self.sees_internal, flags=found)

@@ -11,11 +11,11 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from flags import companyfeatures, companynews, overview
+from flags.channels import ChannelState, rails
 from flags.company.entry import reader_page
 from flags.companyfeatures import FeatureRow
 from flags.evaluation import Reason
 from flags.models import Flag
-from flags.overview import ChannelState
 from flags.requests import HttpRequest
 from tenants.models import Company
 
@@ -74,9 +74,9 @@ def feature_list(request: HttpRequest) -> HttpResponse:
 def cards(company: Company, flags: Iterable[Flag]) -> list[Card]:
     """Return these flags as the company has them, in their order, internal ones left out."""
     rows = companyfeatures.feature_rows(company, internal=False, flags=flags)
-    rails = overview.rails(row.flag.key for row in rows)
+    by_key = rails(row.flag.key for row in rows)
     since = companynews.since_when(company, rows)
-    return [_card(row, rails[row.flag.key], since.get(row.flag.key)) for row in rows]
+    return [_card(row, by_key[row.flag.key], since.get(row.flag.key)) for row in rows]
 
 
 def _card(row: FeatureRow, rail: list[ChannelState], since: datetime | None) -> Card:

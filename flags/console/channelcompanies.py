@@ -9,10 +9,10 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from flags.channelcompanies import NOW, SHARES, lines, share_of, shares
+from flags.channels import ChannelState, companies_per_channel, rails
 from flags.console.forms import FilterForm
 from flags.console.responses import console_view, fragment, wants_fragment
 from flags.models import Flag
-from flags.overview import ChannelState, companies_per_channel, rails
 from flags.requests import HttpRequest
 
 COMPANIES_SHOWN = 10

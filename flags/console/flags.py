@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from flags import archiving, changes, finding, history, overview
+from flags import archiving, changes, channels, finding, history, overview
 from flags.board import card_of, steps_of
 from flags.console.channelcompanies import companies_context
 from flags.console.forms import FlagForm, GrantsForm, NewFlagForm, PickForm
@@ -71,7 +71,7 @@ def flag_context(request: HttpRequest, key: str) -> dict[str, Any]:
     """Return what a flag's page shows, as of now. Raises Http404."""
     flag = get_object_or_404(with_last_asked(Flag.objects.select_related("killed_by", "minimum_plan")), key=key)
     [row] = overview.flag_rows([flag])
-    companies = overview.companies_per_channel()
+    companies = channels.companies_per_channel()
     asked = PickForm(request.GET).filters()
     recent = history.find_changes(flag=key)[:CHANGES_SHOWN]
     card = card_of(key)
@@ -92,7 +92,7 @@ def flag_context(request: HttpRequest, key: str) -> dict[str, Any]:
         "here": reverse("console:flag_detail", args=[key]),
         "card": card,
         "steps_taken": steps_of(key, row.channels, STEPS_SHOWN),
-        "is_out_somewhere": overview.furthest(flag, row.channels) is not None,
+        "is_out_somewhere": channels.furthest(flag, row.channels) is not None,
         "readiness": archiving.judged(flag.last_asked_at, sorted(live), release),  # type: ignore[attr-defined]
     }
 

@@ -21,7 +21,7 @@ from flags.models import Flag
 from flags.overview import by_category, find_flags
 from flags.requests import HttpRequest
 from tenants.access import super_admin_required
-from tenants.models import Membership, Plan, ReleaseChannel
+from tenants.models import Membership
 
 SUGGESTED = 12
 
@@ -60,8 +60,8 @@ def _answers(query: Query) -> dict[str, Any]:
         "all_url": query.address(without=["compare"]),
         "differing_url": query.address(without=["compare"], compare="1"),
         "close_url": query.address(),
-        "channels": ReleaseChannel.objects.all(),
-        "plans": Plan.objects.all(),
+        "channels": query.channels,
+        "plans": query.plans,
         "override_choices": (("on", "on"), ("off", "off"), ("none", "not at all")),
         "default_choices": (("on", "on"), ("off", "off")),
         "killed_choices": (("on", "yes"), ("off", "no")),

@@ -74,8 +74,8 @@ class Query:
 
     def _what_if(self, get: QueryDict) -> WhatIf:
         said = {name: get.get(name, "").strip() for name in WHAT_IF}
-        for name, model in (("channel", ReleaseChannel), ("plan", Plan)):
-            if said[name] and not model.objects.filter(pk=said[name]).exists():
+        for name in ("channel", "plan"):
+            if said[name] and said[name] not in {one.slug for one in getattr(self, f"{name}s")}:
                 self.problems.append(f"There is no {name} “{said[name]}”.")
                 said[name] = ""
         share = said.pop("percentage")
@@ -87,6 +87,16 @@ class Query:
                 self.problems.append(f"“{said[name]}” is nothing to suppose of the {name}.")
                 said[name] = ""
         return WhatIf(percentage=percentage, **said)
+
+    @cached_property
+    def channels(self) -> list[ReleaseChannel]:
+        """Every channel there is to suppose."""
+        return list(ReleaseChannel.objects.all())
+
+    @cached_property
+    def plans(self) -> list[Plan]:
+        """Every plan there is to suppose."""
+        return list(Plan.objects.all())
 
     @cached_property
     def asked(self) -> list[Asked]:

@@ -10,8 +10,9 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from flags import outbox, overview, releases, rollbacks
+from flags import outbox, releases, rollbacks
 from flags.board import card_of
+from flags.channels import channels_for, furthest
 from flags.console.flags import flag_context
 from flags.console.forms import ChangeForm
 from flags.console.gate import through_gate
@@ -131,10 +132,10 @@ def release_roll_back(request: HttpRequest, key: str) -> HttpResponse:
 def ways_back(key: str) -> list[WayBack]:
     """Return where a flag can be rolled back to, nearest channel first and out of all last, with what each would do."""
     flag = get_object_or_404(Flag, key=key)
-    channels = list(ReleaseChannel.objects.order_by("rank"))
-    furthest = overview.furthest(flag, overview.rails([key])[key])
+    found = channels_for([key])
+    channels, last = found.all, furthest(flag, found.rail(key))
     card = card_of(key)
-    rank = next((one.rank for one in channels if one.slug == furthest), None)
+    rank = next((one.rank for one in channels if one.slug == last), None)
     if card is not None:
         rank = card.standing.release.channel.rank
     if rank is None:

@@ -5,10 +5,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from flags.channels import ChannelState
 from flags.companyfeatures import FeatureRow
 from flags.evaluation import Decision, Step
 from flags.models import Flag, Override
-from flags.overview import ChannelState, FlagRow
+from flags.overview import FlagRow
 from tenants.models import Company, User
 
 

@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from flags import changes
 from flags.channelcompanies import NOW, lines, share_of, shares
+from flags.channels import rails
 from flags.evaluation import bucket
 from flags.models import Flag
-from flags.overview import rails
 from flags.releasemodels import Usage
 from tenants.models import Company
 from tests.factories import CompanyFactory

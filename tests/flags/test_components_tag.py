@@ -3,7 +3,7 @@
 import pytest
 from django.template import Context, Template
 
-from flags.overview import ChannelState
+from flags.channels import ChannelState
 from flags.templatetags import components
 
 

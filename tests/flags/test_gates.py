@@ -89,7 +89,7 @@ def test_one_look_at_many_releases_costs_what_one_at_one_does(alice, django_asse
         releases.start(flag.key, actor=alice)
         DailyUsage.objects.create(flag=flag, day=timezone.now().date(), on=number, last_at=timezone.now())
     found = list(Release.objects.select_related("channel", "flag"))
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(5):
         states = gates.states_of(found, timezone.now() + timedelta(seconds=1))
     assert all(len(states[release.pk]) == 4 for release in found)
     assert {state.words for state in states[found[0].pk] if state.gate.check_kind == "no_server_errors"} == {

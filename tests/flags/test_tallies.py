@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from django.db import connection, connections, transaction
 
-from flags import overview, tallies, triggers
+from flags import channels, overview, tallies, triggers
 from flags.models import Flag, Override, Tally
 from tenants import rls
 from tenants.models import Company
@@ -114,9 +114,9 @@ def test_lists_show_these_counts_and_cost_one_query_whatever_they_count(acme, gl
 def test_companies_of_a_channel_are_the_active_ones(acme):
     CompanyFactory(channel="pilot")
     CompanyFactory(channel="pilot", is_active=False)
-    assert overview.companies_per_channel()["pilot"] == 1
+    assert channels.companies_per_channel()["pilot"] == 1
     Company.objects.update(is_active=False)
-    assert overview.companies_per_channel() == {}
+    assert channels.companies_per_channel() == {}
 
 
 def test_who_is_bound_to_a_company_counts_its_own_alone(acme, globex):

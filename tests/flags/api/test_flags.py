@@ -202,6 +202,11 @@ class TestTheList:
         assert keys == sorted(Flag.objects.values_list("key", flat=True))
         assert page["previous"].endswith("page=2&page_size=7") or "page=2" in page["previous"]
 
+    def test_one_flag_takes_six_queries(self, admin, django_assert_num_queries):
+        flag = OverrideFactory(flag=FlagFactory(requires=[FlagFactory()])).flag
+        with django_assert_num_queries(6):
+            admin.get(f"{FLAGS}/{flag.key}")
+
     def test_its_queries_do_not_grow_with_its_length(self, admin, django_assert_num_queries):
         admin.get(FLAGS)
         with django_assert_num_queries(6):

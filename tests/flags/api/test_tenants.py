@@ -289,7 +289,7 @@ class TestItsFeatures:
         admin.get(f"{TENANTS}/acme/features")
         for _ in range(30):
             OverrideFactory(company=acme, flag=FlagFactory())
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(7):
             admin.get(f"{TENANTS}/acme/features?page_size=200")
 
     def test_an_inactive_company_is_answered_like_none(self, admin):

@@ -249,7 +249,7 @@ class TestReleaseControl:
 
     def test_queries_do_not_grow_with_flags(self, alices, acme, globex, django_assert_max_num_queries):
         FlagFactory.create_batch(60)
-        with django_assert_max_num_queries(30):
+        with django_assert_max_num_queries(16):
             alices.get(CONTROL, {"company": ["acme", "globex"]})
 
     def test_it_is_for_super_admins(self, sign_in, bob, alices):
@@ -278,7 +278,7 @@ def test_looking_writes_nothing_and_is_no_use(alices, alice, acme, globex, setti
 
 @pytest.mark.parametrize("flags", [[], ["api_access"]])
 def test_queries_do_not_grow_with_flags(alices, acme, globex, flags, django_assert_max_num_queries):
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(14):
         alices.get(PAGE, {"company": ["acme", "globex"], "flag": flags})
 
 

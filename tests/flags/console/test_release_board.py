@@ -144,7 +144,7 @@ def test_its_cost_does_not_grow_with_releases(alices, alice, django_assert_max_n
     for number in range(60):
         flag = FlagFactory(key=f"flag_{number}", requires=[FlagFactory(key=f"needed_{number}")])
         releases.start(flag.key, actor=alice)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(13):
         page = alices.get(BOARD)
     assert "And 20 more, entered later." in text_of(page)
 

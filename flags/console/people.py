@@ -159,7 +159,7 @@ def member_remove(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
     said = say_what_changed(request)
     if not wants_fragment(request):
         return redirect(_back(request, company))
-    context = {"company": company, "user": membership.user}
+    context = {"company": company, "user": membership.user, "held": roster.granted_flags(company)}
     return fragment(request, "console/_member_gone.html", context, target=f"#member-{user}", said=said)
 
 
@@ -207,6 +207,7 @@ def drawer(
 def changed(request: HttpRequest, company: Company, user: UUID) -> HttpResponse:
     """Answer after something of a person was changed: with their row, or the way back to it."""
     context = row_context(request, company, member_or_404(company, user))
+    context["held"] = roster.granted_flags(company)
     back = _back(request, company)
     return done(request, back=back, part="console/_member_row.html", context=context, target=f"#member-{user}")
 

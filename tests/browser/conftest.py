@@ -83,7 +83,7 @@ def visit(browser, demo_server: DemoServer, sessions: dict[str, dict], complaint
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         if account is not None and not known:
             page.goto(f"/login/?{urlencode({'next': at})}")

@@ -25,13 +25,13 @@ def alices(sign_in, alice):
 
 def row(response, key: str) -> str:
     """What the row of one feature says."""
-    [markup] = re.findall(rf'<tbody id="feature-{key}">.*?</tbody>', response.content.decode(), flags=re.DOTALL)
+    [markup] = re.findall(rf'<tbody id="feature-{key}".*?</tbody>', response.content.decode(), flags=re.DOTALL)
     response.content = markup
     return said_by(response)
 
 
 def shown(response) -> list[str]:
-    return re.findall(r'<tbody id="feature-(\w+)">', response.content.decode())
+    return re.findall(r'<tbody id="feature-(\w+)"', response.content.decode())
 
 
 # What is shown
@@ -172,7 +172,7 @@ def test_saved_the_row_alone_comes_back(alices, acme):
     markup = response.content.decode()
     assert response["HX-Retarget"] == "#feature-api_access"
     assert response["HX-Reswap"] == "outerHTML"
-    assert markup.lstrip().startswith('<tbody id="feature-api_access">')
+    assert markup.lstrip().startswith('<tbody id="feature-api_access"')
     assert "Turned API Access on for Acme" in response["HX-Trigger"]
     override = Override.objects.get()
     assert (override.enabled, override.reason) == (True, "contract 881")

@@ -38,6 +38,8 @@ def test_a_grant_is_given_in_the_row(alices, routes, acme, dan, dans):
     response = alices.post(dans, form, headers=HTMX)
     assert response["HX-Retarget"] == f"#member-{dan.pk}"
     assert "Routes until" in text_of(response)
+    assert '<span id="granted-routes" hx-swap-oob="true"><a' in response.content.decode()
+    assert "1 person" in text_of(response)
     grant = Grant.objects.get()
     assert (grant.enabled, grant.reason, grant.user, grant.company) == (True, "trained", dan, acme)
     assert features_for(dan, acme)["routes"]

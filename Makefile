@@ -6,6 +6,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --con
 STAMPS := $(VENV)/stamps
 PORT ?= 8000
 WORKERS ?= auto
+BROWSERS ?= 2
 ARGS ?=
 DEMO_ARGS ?=
 
@@ -22,19 +23,19 @@ test: $(STAMPS)/dev ## Run the tests; DATABASE_URL and CACHE_URL choose the data
 	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
 
 e2e: $(STAMPS)/e2e ## Run the tests that drive a browser (needs chromium)
-	$(PY) -m pytest -m browser $(ARGS)
+	$(PY) -m pytest -m browser -n $(BROWSERS) --dist loadgroup $(ARGS) tests/browser
 
 screenshots: $(STAMPS)/e2e ## Photograph every page into screenshots/; ARGS="flags flag" chooses, ARGS=--readme makes those of the README
 	DJANGO_DEBUG=true $(PY) -m tests.browser.screenshots $(ARGS)
 
 clients: $(STAMPS)/e2e $(STAMPS)/clients ## Run the tests with published OpenFeature clients (needs node 20, npm and chromium)
-	$(PY) -m pytest -m clients $(ARGS)
+	$(PY) -m pytest -m clients $(ARGS) tests/clients
 
 bench: $(STAMPS)/dev ## Measure, and say which bars hold; ARGS=--quick for a rough look, ARGS=--help for the rest
 	$(PY) -m tests.benchmarks $(ARGS)
 
 faults: $(STAMPS)/dev ## Run the tests that break servers of their own (needs PostgreSQL and Redis installed)
-	$(PY) -m pytest -m faults $(ARGS)
+	$(PY) -m pytest -m faults $(ARGS) tests/faults
 
 lint: $(STAMPS)/dev ## Check the style of code and templates
 	$(PY) -m ruff check .

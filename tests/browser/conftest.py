@@ -7,6 +7,7 @@ Whatever a page complains about in its console fails the test.
 import importlib
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -22,7 +23,15 @@ EXPECTED = re.compile(
 )
 
 
+HERE = Path(__file__).parent
 TIMEOUT = 30_000  # Milliseconds. A machine that runs all tests at once is slow.
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let several browsers share the work: page by page where each test opens its own, otherwise module by module."""
+    for item in items:
+        if item.path.parent == HERE and item.path.name != "test_every_page.py":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 
+from django.conf import settings
 from django.core.cache import cache as default_cache
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import get_random_string
 
 from config import startup
+from flags import watching
 from tenants import patience
 
 PROBE_KEY = "config.health.probe"
@@ -26,14 +28,15 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 when requests can be served: the database is reachable and carries the schema this code expects.
 
     503 otherwise. A cache that fails is `degraded` and stays 200, since answers come without it, only slower; so is a
-    database that takes no changes.
+    database that takes no changes, and with `streamed` a watcher that is late: checks ask for themselves then.
     """
     with patience.at_most(patience.QUICK_SECONDS):
         database, migrations = _database_state()
     ready = database in ("ok", "read-only") and migrations == "ok"
-    cache_state = _cache_state()
-    status = "unavailable" if not ready else "ok" if database == cache_state == "ok" else "degraded"
-    checks = {"database": database, "migrations": migrations, "cache": cache_state}
+    checks = {"database": database, "migrations": migrations, "cache": _cache_state()}
+    if settings.FLAGS_FRESHNESS == "streamed":
+        checks["watcher"] = "late" if watching.is_late() else "ok"
+    status = "unavailable" if not ready else "ok" if set(checks.values()) == {"ok"} else "degraded"
     return JsonResponse(
         {"status": status, "checks": checks}, status=200 if ready else 503, headers={"Cache-Control": "no-store"}
     )

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from flags import guardedcache, snapshots, usage
+from flags import guardedcache, snapshots, usage, watching
 
 prometheus_client: Any = None
 if find_spec("prometheus_client"):  # The extra `metrics`.
@@ -35,6 +35,12 @@ class Collector:
         yield GaugeMetricFamily(
             "headgate_cache_left_alone", "1 while a failing cache is left alone.", int(guardedcache.is_left_alone())
         )
+        if settings.FLAGS_FRESHNESS == "streamed":
+            yield GaugeMetricFamily(
+                "headgate_watcher_age_seconds",
+                "How old what the watcher has read is; infinite before the first check.",
+                watching.age(),
+            )
 
 
 def _may_ask(request: HttpRequest) -> bool:

@@ -13,8 +13,10 @@ import logging
 import os
 import random
 import re
+import sys
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 LOOKS_WITHIN_THE_BOUND = 8
 LATE = 1 / 4
 """After which part of the bound without a look nobody waits for the thread. The rest is for giving the answer."""
+SWITCH_SECONDS = 0.0005
+"""How soon other threads let go of the interpreter while this one asks. Usually it is ten times as long."""
 NEVER_READ = -1  # No version is this, so the database says what it is.
 OUR_TABLES = re.compile("|".join((*GLOBAL_TABLES, *COMPANY_TABLES, "tenants_company", "tenants_apitoken")))
 
@@ -57,6 +61,7 @@ _trusted = 0.0
 _pause = 0.0
 _told = NOTHING
 _written_at = float("-inf")
+_usual_switch: float | None = None
 
 
 def begin() -> None:
@@ -88,6 +93,11 @@ def end() -> None:
 def age() -> float:
     """Return how many seconds old what the thread has read is; infinite where it has not, or does not run."""
     return monotonic() - _told.asked_at
+
+
+def is_late() -> bool:
+    """Say whether checks of this process ask for themselves, because the thread has not asked for too long."""
+    return _thread is not None and age() > _trusted
 
 
 def current(company_id: UUID | None, connection: BaseDatabaseWrapper) -> tuple[int, int] | None:
@@ -186,7 +196,8 @@ class Watched:
             self._companies = companies
             self._known = {scope: self._known.get(scope, NEVER_READ) for scope in (NIL, TOKENS, *companies)}
         before, asked_at = self._known, monotonic()
-        differing = ears.differing(before)
+        with _turns_soon():
+            differing = ears.differing(before)
         if any(n < before[scope] for scope, n in differing.items()):
             snapshots.clear()  # Time has gone back: a backup was restored. What was read since is nobody's truth.
         if differing:
@@ -196,9 +207,25 @@ class Watched:
         snapshots.warm({None if scope == NIL else scope for scope in changed})
 
 
+@contextmanager
+def _turns_soon() -> Iterator[None]:
+    """Have busy threads of this process give way soon: asking once takes several turns, and each waits for one."""
+    global _usual_switch
+    usual = _usual_switch = sys.getswitchinterval()
+    sys.setswitchinterval(min(SWITCH_SECONDS, usual))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+        _usual_switch = None
+
+
 def _after_fork() -> None:
     """Begin anew in a child, which has no such thread. What the parent was told ages in any case."""
-    global _thread, _lock, _stop, _wake, _told
+    global _thread, _lock, _stop, _wake, _told, _usual_switch
+    if _usual_switch is not None:
+        sys.setswitchinterval(_usual_switch)
+        _usual_switch = None
     _thread, _told = None, NOTHING
     _lock, _stop, _wake = threading.Lock(), threading.Event(), threading.Event()
 

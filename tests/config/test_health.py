@@ -41,6 +41,16 @@ def test_ready_when_everything_answers(client, path):
     assert response["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize(("late", "status", "watcher"), [(False, "ok", "ok"), (True, "degraded", "late")])
+@pytest.mark.django_db
+def test_a_watcher_that_is_late_degrades(client, settings, monkeypatch, late, status, watcher):
+    settings.FLAGS_FRESHNESS = "streamed"
+    monkeypatch.setattr(health.watching, "is_late", lambda: late)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (200, status)
+    assert response.json()["checks"]["watcher"] == watcher
+
+
 @pytest.mark.django_db
 def test_readiness_costs_three_small_queries(client, django_assert_max_num_queries):
     client.get("/readyz")  # The first one may still have to connect.

@@ -3,6 +3,7 @@
 import pytest
 
 from config import metrics
+from flags import watching
 from flags.features import features_for
 
 TOKEN = {"authorization": "Bearer prometheus-knows"}
@@ -20,6 +21,15 @@ def test_a_process_tells_what_it_knows(client, acme):
 def test_asking_costs_no_query(client):
     # No `db` fixture: pytest-django lets any query fail.
     assert client.get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize(("asked_at", "told"), [(float("-inf"), "+Inf"), (98.5, "1.5")])
+def test_a_watcher_tells_how_old_what_it_read_is(client, settings, monkeypatch, asked_at, told):
+    assert "headgate_watcher" not in client.get("/metrics").content.decode()
+    settings.FLAGS_FRESHNESS = "streamed"
+    monkeypatch.setattr(watching, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(watching, "_told", watching.Told(asked_at, {}))
+    assert f"\nheadgate_watcher_age_seconds {told}\n" in client.get("/metrics").content.decode()
 
 
 def test_strangers_are_not_told_that_it_exists(client, settings):

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from flags import snapshots, triggers, versions, watching
 from flags.features import features_for
@@ -208,6 +208,50 @@ def test_past_the_bound_the_database_is_asked(acme, streamed, trip_map, monkeypa
     monkeypatch.setattr(watching.Watched, "look", lambda *_: time.sleep(0.01))
     time.sleep(0.3)
     assert asking_takes(acme) == 1
+    assert watching.is_late()
+
+
+class Ears:
+    """What the thread listens with, telling nothing new; notes how soon busy threads give way meanwhile."""
+
+    def __init__(self, problem: Exception | None = None) -> None:
+        self.problem, self.switches = problem, []
+
+    def differing(self, known):
+        self.switches.append(sys.getswitchinterval())
+        if self.problem:
+            raise self.problem
+        return {}
+
+
+@pytest.mark.parametrize("problem", [None, OperationalError("gone")])
+def test_busy_threads_give_way_soon_while_the_thread_asks_and_only_then(problem):
+    usual, ears = sys.getswitchinterval(), Ears(problem)
+    with pytest.raises(OperationalError) if problem else nullcontext():
+        watching.Watched().look(ears)
+    assert ears.switches == [pytest.approx(watching.SWITCH_SECONDS)]
+    assert ears.switches[0] < usual / 5
+    assert sys.getswitchinterval() == usual
+
+
+FORKING_MEANWHILE = """
+import os, sys, django
+django.setup()
+from flags import watching
+usual = sys.getswitchinterval()
+with watching._turns_soon():
+    pid = os.fork()
+    if not pid:
+        print("child", sys.getswitchinterval() == usual, flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    print("parent", sys.getswitchinterval() == usual)
+print("parent", sys.getswitchinterval() == usual)
+"""
+
+
+def test_a_child_made_meanwhile_does_not_keep_to_that():
+    assert run(FORKING_MEANWHILE).splitlines() == ["child True", "parent False", "parent True"]
 
 
 @contextmanager

@@ -99,6 +99,8 @@ def begin(
                 current=len(chosen),
                 yours=expected,
             )
+        if _are_together(wish.of, wish.deed) and len(chosen) > TOGETHER:
+            chosen.sort()  # As indexes have them, so that each step finds what it writes side by side.
         return Batch.objects.create(
             pk=pk,
             person=actor,
@@ -154,7 +156,7 @@ def step(pk: UUID, *, actor: User, most: int | None = None) -> Batch:
         batch = _locked(pk, actor)
         if batch.finished_at is not None:
             return batch
-        are_together = batch.of == Batch.Subject.COMPANIES and batch.deed in bulkdeeds.OVERRIDES
+        are_together = _are_together(batch.of, batch.deed)
         some = batch.subjects[batch.done : batch.done + (most or (TOGETHER if are_together else AT_ONCE))]
         there: dict[str, Any] = bulkoverrides.load(some) if are_together else bulkdeeds.load(batch.of, some)
         outcomes = bulkoverrides.change_all(batch, there.values()) if are_together else {}
@@ -176,6 +178,10 @@ def stop(pk: UUID, *, actor: User) -> Batch:
             _finish(batch)
             _save(batch)
     return batch
+
+
+def _are_together(of: str, deed: str) -> bool:
+    return of == Batch.Subject.COMPANIES and deed in bulkdeeds.OVERRIDES
 
 
 def _checked(wish: Wish) -> str:

@@ -15,6 +15,7 @@ from flags.batchmodels import Batch
 from flags.exceptions import ChangeRefused
 from flags.manyoverrides import Move, State, Witness, move_many, states
 from flags.recording import clean_expiry, clean_reason, locked_flag
+from flags.setwise import among
 from tenants.models import Company
 
 Outcome = bool | str
@@ -30,7 +31,7 @@ class Named(NamedTuple):
 
 def load(ids: Sequence[str]) -> dict[str, Named]:
     """Return the companies of these ids that are still there. One query."""
-    rows = Company.objects.filter(pk__in=ids).order_by().values_list("pk", "name")
+    rows = Company.objects.filter(pk__in=among([UUID(pk) for pk in ids])).order_by().values_list("pk", "name")
     return {str(pk): Named(pk, name) for pk, name in rows}
 
 

@@ -16,7 +16,7 @@ from flags import announcements, features, snapshots
 from flags.impact import COMPANIES_AT_ONCE
 from flags.models import Flag, Override
 from flags.recording import Actor, actor_user, difference, line
-from flags.setwise import as_parameter, chosen, insert_for_each
+from flags.setwise import among, as_parameter, chosen, insert_for_each
 
 
 class State(NamedTuple):
@@ -53,8 +53,8 @@ def states(keys: Iterable[str], companies: Collection[UUID]) -> dict[tuple[UUID,
     """Return the overrides that these companies have of these flags, by company and key. One query."""
     rows = Override.objects.filter(flag__in=list(keys)).order_by()
     if len(companies) <= COMPANIES_AT_ONCE:
-        rows = rows.filter(company__in=companies)
-    found = rows.values_list("company_id", "flag_id", *State._fields).iterator()
+        rows = rows.filter(company__in=among(companies))
+    found = rows.values_list("company_id", "flag_id", *State._fields)
     return {(row[0], row[1]): State(*row[2:]) for row in found if row[0] in companies}
 
 

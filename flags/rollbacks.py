@@ -7,10 +7,9 @@ The smallest of the three rollbacks of seed 001: an override off for the compani
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet, TextField
@@ -95,21 +94,7 @@ def undo_batch(batch: uuid.UUID, *, actor: Actor, reason: str = "") -> Outcome:
         if not flags:
             raise ChangeRefused("This batch holds no overrides, so it cannot be undone as one.", code="NOT_REVERTIBLE")
         now = states(flags, {company_id for company_id, _, _, _ in told})
-        was = dict[tuple[UUID, str], State | None]()
-        kept = 0
-        for company_id, key, before, after in told:
-            one = (company_id, key)
-            state = was[one] if one in was else now.get(one)
-            if key in flags and _is_still(state, after):
-                was[one] = _restored(state, before)
-            else:
-                kept += 1
-        moves: dict[str, dict[Move, list[UUID]]] = defaultdict(lambda: defaultdict(list))
-        for one, state in was.items():
-            if state == now.get(one):
-                kept += 1
-            else:
-                moves[one[1]][(now.get(one), state)].append(one[0])
+        moves, kept = _moves_back(told, flags, now)
         witness = Witness(actor, reason, timezone.now(), uuid.uuid4())
         changed = sum(move_many(flags[key], some, witness) for key, some in moves.items())
         if changed:
@@ -126,24 +111,44 @@ def _told(lines: QuerySet[Change]) -> list[tuple[UUID, str, str, str]]:
     return list(rows.values_list("company_id", "flag", *texts))
 
 
+def _moves_back(
+    told: Iterable[tuple[UUID, str, str, str]], keys: Container[str], now: Mapping[tuple[UUID, str], State]
+) -> tuple[dict[str, dict[Move, list[UUID]]], int]:
+    """Return what takes these lines back, by flag, and how many are left: changed since, or gone, or of no effect."""
+    became: dict[tuple[UUID, str], State | None] = {}
+    kept = 0
+    for company_id, key, before, after in told:
+        one = (company_id, key)
+        found = _taken_back(became[one] if one in became else now.get(one), before, after) if key in keys else None
+        if found is None:
+            kept += 1
+        else:
+            (became[one],) = found
+    moves: dict[str, dict[Move, list[UUID]]] = defaultdict(lambda: defaultdict(list))
+    for one, state in became.items():
+        if state == now.get(one):
+            kept += 1
+        else:
+            moves[one[1]][(now.get(one), state)].append(one[0])
+    return moves, kept
+
+
 @lru_cache(maxsize=1000)
-def _parsed(text: str) -> dict[str, Any]:
-    return json.loads(text)
+def _taken_back(now: State | None, before: str, after: str) -> tuple[State | None] | None:
+    """Return, in a tuple, what an override was before a line of history; None where it is not as that line left it.
 
-
-def _is_still(now: State | None, after: str) -> bool:
-    """Whether an override is as the batch left it. History holds changed fields only, and nothing for one removed."""
-    left = _parsed(after)
+    History holds changed fields only, and nothing for no override. Most lines of a batch tell the same.
+    """
+    was, left = json.loads(before), json.loads(after)
     if now is None or not left:
-        return now is None and not left
-    return all(plain(getattr(now, name)) == value for name, value in left.items())
-
-
-def _restored(now: State | None, before: str) -> State | None:
-    told = _parsed(before)
-    if not told:
+        is_still = now is None and not left
+    else:
+        is_still = all(plain(getattr(now, name)) == value for name, value in left.items())
+    if not is_still:
         return None
-    whole = {"expires_at": None, "paused": False, **(now._asdict() if now else {}), **told}
+    if not was:
+        return (None,)
+    whole = {"expires_at": None, "paused": False, **(now._asdict() if now else {}), **was}
     moment = whole["expires_at"]
     until = parse_datetime(moment) if isinstance(moment, str) else moment
-    return State(whole["enabled"], whole["reason"], until, whole["paused"])
+    return (State(whole["enabled"], whole["reason"], until, whole["paused"]),)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import DateTimeField, Field, Model
+from django.db.models.expressions import RawSQL
 
 CHOSEN = {"postgresql": "(select unnest(%s::uuid[]) as value)", "sqlite": "json_each(%s)"}
 NEW_ID = {"postgresql": "gen_random_uuid()", "sqlite": "lower(hex(randomblob(16)))"}
@@ -47,6 +48,11 @@ def new_id() -> str:
 def as_parameter(ids: Collection[UUID]) -> Any:
     """Return ids as the one parameter that `chosen` takes."""
     return _array(ids) if connection.vendor == "postgresql" else json.dumps([one.hex for one in ids])
+
+
+def among(ids: Collection[UUID]) -> RawSQL:
+    """Return what a filter with `__in` takes instead of thousands of ids: the same ids as one parameter."""
+    return RawSQL(f"select value from {chosen()} as chosen", (as_parameter(ids),))  # noqa: S608, S611
 
 
 def insert_for_each(

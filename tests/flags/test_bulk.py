@@ -119,6 +119,28 @@ def test_companies_that_are_gone_or_refused_are_told_and_the_others_changed(alic
     assert set(answers()) == {"c-1"}
 
 
+def test_what_takes_several_steps_is_taken_in_the_order_of_ids(alice, companies, monkeypatch):
+    monkeypatch.setattr(bulk, "TOGETHER", 2)
+    batch = begun(alice, companies)
+    assert batch.subjects == sorted(str(company.pk) for company in companies)
+    steps = 0
+    while batch.finished_at is None:
+        batch, steps = bulk.step(batch.pk, actor=alice), steps + 1
+    assert (steps, batch.changed_count) == (3, 5)
+    few = begun(alice, companies[:2], deed="turn_off")
+    assert few.subjects == [str(company.pk) for company in companies[:2]]
+
+
+def test_a_step_costs_the_same_queries_for_any_number_of_companies(alice, companies, django_assert_num_queries):
+    many = companies + CompanyFactory.create_batch(60)
+    few = begun(alice, companies[:2])
+    with django_assert_num_queries(10):
+        bulk.step(few.pk, actor=alice)
+    batch = begun(alice, many, deed="turn_off")
+    with django_assert_num_queries(10):
+        bulk.step(batch.pk, actor=alice)
+
+
 def test_it_can_be_stopped(alice, companies):
     batch = bulk.step(begun(alice, companies).pk, actor=alice, most=2)
     batch = bulk.stop(batch.pk, actor=alice)

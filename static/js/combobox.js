@@ -77,8 +77,10 @@
     const input = inputOf(event.detail.elt);
     if (!input) return;
     const options = optionsOf(input);
-    if (!isCompleting(input)) select(input, options[0]);
-    else show(input, options.length > 0 && document.activeElement === input);
+    if (!isCompleting(input)) return select(input, options[0]);
+    // What comes late may complete a text that is no longer there: a chip was taken away meanwhile.
+    const isLate = event.detail.requestConfig.parameters.q !== input.value;
+    show(input, !isLate && options.length > 0 && document.activeElement === input);
   });
 
   // A list says which query it shows. The field follows, unless the list was asked for by what is typed there.

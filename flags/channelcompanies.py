@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet, TextField, Value
+from django.db.models import Count, F, Func, IntegerField, Max, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
 from flags.channels import ChannelState
@@ -20,6 +20,7 @@ from flags.keyset import stretch
 from flags.models import Flag
 from flags.releasemodels import Usage
 from tenants.models import Company
+from tenants.names import named
 
 SHARES = (25, 50, 100)
 NOW = "now"
@@ -121,7 +122,7 @@ def lines(
         rows = _placed(flag, channel).filter(place__gte=share.first, place__lt=share.last)
         order = ("place", "id")
     if q:
-        rows = rows.filter(Q(slug__contains=q.lower()) | Q(name__icontains=q))
+        rows = named(rows, *q.split())
     found = stretch(rows, order, size, after=after, before=before)
     answers = decisions(flag.key, found.rows)
     asked = last_asked(flag, [company.pk for company in found.rows])

@@ -84,7 +84,7 @@ def _models() -> Iterator[tuple[type[Model], str]]:
 def _across(using: str, theirs: Company, role: str) -> Iterator[Attempt]:
     for model, column in _models():
         table = model._meta.db_table
-        primary = model._meta.pk.column
+        primary = model._meta.pk.column or column  # One of several columns has none of its own.
         foreign = f"{column} = %s"
         tries = (
             ("reads rows of another company in", f"select count(*) from {table} where {foreign}"),

@@ -19,7 +19,7 @@ from flags.catalogue import CATEGORIES
 from flags.exceptions import Invalid
 from flags.models import ChannelDefault, Flag, Override
 from flags.recording import record, writing
-from tenants.models import Company, CompanySettings, Plan, ReleaseChannel
+from tenants.models import Company, CompanySettings, NameTrigram, Plan, ReleaseChannel
 from tenants.rls import acting_as_nobody, acting_as_system
 
 SLUG, KEY = "scale-", "scale_"
@@ -254,5 +254,6 @@ def _analyze() -> None:
     """Let PostgreSQL look at what it has, as autovacuum would have by tomorrow."""
     if connection.vendor == "postgresql":
         with acting_as_nobody(), connection.cursor() as cursor:
-            for model in (Flag, ChannelDefault, Company, CompanySettings, Override):
-                cursor.execute(f"analyze {model._meta.db_table}")
+            work = "analyze" if connection.in_atomic_block else "vacuum (analyze)"
+            for model in (Flag, ChannelDefault, Company, NameTrigram, CompanySettings, Override):
+                cursor.execute(f"{work} {model._meta.db_table}")

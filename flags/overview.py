@@ -15,6 +15,7 @@ from flags.models import Flag, Grant, Override, Requirement, Tally
 from flags.tallies import OVERRIDES_OFF, OVERRIDES_ON
 from tenants import rls
 from tenants.models import Company, User
+from tenants.names import named
 
 FEW_OVERRIDES = 1000
 """Up to so many overrides of a flag, sorting their companies is quicker than walking all companies by name."""
@@ -165,7 +166,7 @@ def page_of_overrides(
 ) -> Stretch:
     """Return some of a flag's overrides by their companies' names, with companies and creators.
 
-    `q` is looked for in the companies' names; `after` and `before` are cursors of another page; `number` is how many
+    `q` are words of the companies' names; `after` and `before` are cursors of another page; `number` is how many
     overrides there are in all, where that is known. Of few overrides the companies are sorted; for many, companies are
     walked by name until a page of them is full. At any number one of the two is quick, and databases choose badly.
     """
@@ -173,9 +174,8 @@ def page_of_overrides(
         number = sum(override_counts([flag.key]).get(flag.key, (0, 0)))
     if not number:
         return Stretch([], "", "")
-    named = Q(name__icontains=q) | Q(slug__contains=q.lower()) if q else Q()
     overrides = Override.objects.filter(flag=flag)
-    companies = Company.objects.filter(named)
+    companies = named(Company.objects.all(), *q.split())
     if number <= FEW_OVERRIDES:
         companies = companies.filter(pk__in=list(overrides.order_by().values_list("company", flat=True)))
     else:
@@ -217,6 +217,6 @@ def find_company(text: str) -> Company | None:
     """Return the company that is meant by a slug, or by a name that only one has."""
     company = Company.objects.filter(slug=text).first()
     if company is None:
-        named = list(Company.objects.filter(name__iexact=text)[:2])
-        company = named[0] if len(named) == 1 else None
+        called = list(named(Company.objects.all(), text).filter(name__iexact=text)[:2])
+        company = called[0] if len(called) == 1 else None
     return company

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from flags.models import Flag
 from flags.releasemodels import Release
 from flags.viewmodels import SavedView
 from tenants.models import Company, User
+from tenants.names import named
 
 SHOWN = 5
 FORGIVING_AMONG = 2000
@@ -219,8 +220,10 @@ def _releasing(flags: Iterable[Flag]) -> set[str]:
 
 
 def _flags(text: str, viewer: User, most: int = SHOWN + 1) -> list[Flag]:
-    visible = Flag.objects.live().visible_to(viewer)
-    found = list(_matching(visible, ("name", "key"), text).order_by("name", "key")[:50])
+    visible = matching = Flag.objects.live().visible_to(viewer)
+    for word in text.split():
+        matching = matching.filter(Q(name__icontains=word) | Q(key__icontains=word))
+    found = list(matching.order_by("name", "key")[:50])
     if found or not text:
         return sorted(found, key=lambda flag: not f"{flag.name} {flag.key}".lower().startswith(text))[:most]
     names = visible.values_list("key", "name")[:FORGIVING_AMONG]
@@ -232,19 +235,13 @@ def _companies(text: str) -> list[Company]:
     if not text:
         return []
     rows = Company.objects.select_related("channel")
-    found = list(_matching(rows, ("name", "slug"), text).order_by("name", "pk")[: SHOWN + 1])
+    found = list(named(rows, *text.split()).order_by("name", "pk")[: SHOWN + 1])
     if not found:
         # Among those that begin alike: nobody reads a hundred thousand names for a slip of typing.
         near = rows.filter(slug__startswith=text[:2]).values_list("slug", "name")[:FORGIVING_AMONG]
         alike = _alike(text, dict(near))[:SHOWN]
         found = sorted(rows.filter(slug__in=alike), key=lambda company: alike.index(company.slug))
     return found
-
-
-def _matching(rows: QuerySet, fields: tuple[str, str], text: str) -> QuerySet:
-    for word in text.split():
-        rows = rows.filter(Q(**{f"{fields[0]}__icontains": word}) | Q(**{f"{fields[1]}__icontains": word}))
-    return rows
 
 
 def _alike(text: str, names: dict[str, str]) -> list[str]:

@@ -42,6 +42,7 @@ class Protection:
 
 TABLES: dict[str, Protection] = {
     "tenants_company": Protection("company", "id = (select flags_bound_company())"),
+    "tenants_nametrigram": Protection("company", OWN_COMPANY),
     "tenants_membership": Protection("company", OWN_COMPANY),
     "tenants_companysettings": Protection("company", OWN_COMPANY),
     "tenants_apitoken": Protection("company", nullable=True, why="a server key may serve every company"),

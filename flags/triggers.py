@@ -11,6 +11,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from flags import postgrestriggers, sqlitetriggers, tallies
+from tenants import trigrams
 
 
 def _has_tallies(connection: BaseDatabaseWrapper) -> bool:
@@ -94,7 +95,7 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
             wanted = {(table, name) for name, table, _ in sqlitetriggers.triggers() + counting}
             cursor.execute("select tbl_name, name from sqlite_master where type = 'trigger'")
         found = set(cursor.fetchall())
-    return sorted(f"{table}.{name}" for table, name in wanted - found)
+    return sorted([*(f"{table}.{name}" for table, name in wanted - found), *trigrams.missing(connection)])
 
 
 def after_migrate(using: str, **_kwargs) -> None:

@@ -15,7 +15,7 @@ DEPLOYMENT_CHECKS = {
     "tenants.deployment.hosts_are_named": Tags.security,
 }
 # In this order: filling tables needs the right to.
-AFTER_MIGRATE = ("tenants.roles.after_migrate", "tenants.sync.after_migrate")
+AFTER_MIGRATE = ("tenants.roles.after_migrate", "tenants.sync.after_migrate", "tenants.trigrams.after_migrate")
 
 
 class TenantsConfig(AppConfig):

@@ -74,6 +74,28 @@ class Company(models.Model):
         return self.name
 
 
+class NameTrigram(models.Model):
+    """Three letters in a row of a company's name or slug, and all of both, in lower case. What a search begins with.
+
+    Kept by a trigger on PostgreSQL (`tenants.trigrams`), and nowhere else: see `tenants.names`.
+    """
+
+    pk = models.CompositePrimaryKey("company_id", "trigram")
+    company = models.ForeignKey(
+        Company, models.DO_NOTHING, related_name="trigrams", db_index=False, db_constraint=False
+    )
+    trigram = models.CharField(max_length=3)
+    name = models.CharField(max_length=120)
+    text = models.TextField()
+
+    class Meta:
+        # In the order of lists, and with all that a search looks at: it reads the index alone.
+        indexes = [models.Index(F("trigram"), F("name"), F("company"), F("text"), name="companies_by_trigram")]
+
+    def __str__(self) -> str:
+        return self.trigram
+
+
 class UserManager(BaseUserManager["User"]):
     """Makes people. E-mail addresses are kept in lower case, so that one person has one account."""
 

@@ -34,6 +34,7 @@ EVERYTHING = "select, insert, update, delete"
 # They read. What they may change, a company's own choices and settings, Headgate changes for them once it has checked.
 TENANT_MAY = {
     "tenants_company": "select",
+    "tenants_nametrigram": "select",
     "tenants_releasechannel": "select",
     "tenants_plan": "select",
     "tenants_membership": "select",

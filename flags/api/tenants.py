@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -21,6 +20,7 @@ from flags.exceptions import Invalid
 from flags.models import Flag
 from flags.provisioning import Admin, Preset, provision
 from tenants.models import Company
+from tenants.names import named
 
 MULTI_WORKSPACE = "multi_workspace_enabled"
 ORDERINGS = {
@@ -155,7 +155,7 @@ class CompaniesView(AdminView):
         query = self.query
         rows = Company.objects.all()
         if query["q"]:
-            rows = rows.filter(Q(name__icontains=query["q"]) | Q(slug__icontains=query["q"]))
+            rows = named(rows, *query["q"].split())
         for name in ("channel", "plan", "is_active"):
             if query[name] not in ("", None):
                 rows = rows.filter(**{name: query[name]})

@@ -106,6 +106,10 @@ def test_every_state_of_flags_is_translated(value, alice):
     [
         ("", {"acme", "globex"}),
         ("GLO", {"globex"}),
+        ("bex glo channel:pilot", {"globex"}),
+        ('"bex glo"', set()),
+        ("-lobex", {"acme"}),
+        ("e -glo -%", {"acme"}),
         ("channel:pilot", {"globex"}),
         ("-channel:pilot", {"acme"}),
         ("plan:pro,starter", {"acme", "globex"}),

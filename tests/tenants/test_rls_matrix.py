@@ -29,7 +29,7 @@ REFUSED = "42501"
 CALLERS = ("nobody", "other company", "member", "coordinator", "admin", "super admin", "system")
 VERBS = ("select", "for update", "insert", "update", "delete")
 # What company people may read of their own company, by role. Of everything else: nothing.
-ALL_READ = {"tenants_company", "tenants_membership", "tenants_companysettings", "flags_version"}
+ALL_READ = {"tenants_company", "tenants_nametrigram", "tenants_membership", "tenants_companysettings", "flags_version"}
 READERS_READ = ALL_READ | {"flags_override", "flags_optin", "flags_grant", "flags_change", "flags_usage"}
 CONSOLE_ONLY_READS = {"flags_version"}
 CONSOLE_ONLY_ADDS = {"flags_change"}

@@ -103,6 +103,7 @@ def test_each_role_has_exactly_what_it_may_do():
     """The whole table, so that a grant that slips in is seen."""
     tenant = {
         "tenants_company": {"select"},
+        "tenants_nametrigram": {"select"},
         "tenants_releasechannel": {"select"},
         "tenants_plan": {"select"},
         "tenants_membership": {"select"},

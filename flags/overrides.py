@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flags.exceptions import ChangeRefused, Invalid
-from flags.models import Override
+from flags.models import Flag, Override
 from flags.recording import (
     Actor,
     actor_user,
@@ -35,6 +35,11 @@ def _override_state(override: Override | None) -> dict[str, Any]:
     }
 
 
+def _locked(company: Company, flag: Flag) -> Override | None:
+    # Without the order in which lists have them: it would join the company, and lock it too.
+    return Override.objects.select_for_update().filter(company=company, flag=flag).order_by("pk").first()
+
+
 def set_override(
     company: Company,
     key: str,
@@ -57,7 +62,7 @@ def set_override(
         raise Invalid("enabled is true or false.", errors={"enabled": ["Say true or false."]})
     with writing("set an override"):
         flag = locked_flag(key)
-        override = Override.objects.select_for_update().filter(company=company, flag=flag).first()
+        override = _locked(company, flag)
         before = _override_state(override)
         after = {"enabled": enabled, "reason": reason, "expires_at": expires_at, "paused": paused}
         stored = 0 if override is None else override.version
@@ -100,7 +105,7 @@ def remove_override(
     reason = clean_reason(reason)
     with writing("remove an override"):
         flag = locked_flag(key)
-        override = Override.objects.select_for_update().filter(company=company, flag=flag).first()
+        override = _locked(company, flag)
         if override is None:
             return False
         before = _override_state(override)

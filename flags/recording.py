@@ -31,7 +31,8 @@ REASON_LENGTH = 500
 REORDERING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # One lock for all writers, so that they never wait for each other in a circle. The number means nothing.
 WRITERS_LOCK = 4_728_119
-LOCK_TIMEOUT = "8s"
+LOCK = "set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)"
+LOCK_PARAMS = ("8s", WRITERS_LOCK)
 
 
 def authorise(actor: Actor, scope: str | tuple[str, ...], company: Company | None = None) -> None:
@@ -68,15 +69,14 @@ def writing(why: str, using: str = DEFAULT_DB_ALIAS, *, while_viewing: bool = Fa
     if not while_viewing and (company := provenance.viewing_as.get()):
         raise NotAllowed(f"You see what {company} sees. Stop viewing to change anything.", code="VIEWING_AS")
     connection = connections[using]
-    # Where acting for somebody is a transaction, it has a savepoint of its own; a second would be two more round trips.
-    has_savepoint = connection.vendor == "postgresql" and using == DEFAULT_DB_ALIAS
-    with acting_as_system(why), transaction.atomic(using=using, savepoint=not has_savepoint):
-        if connection.vendor == "postgresql":
+    is_postgres, is_ours = connection.vendor == "postgresql", using == DEFAULT_DB_ALIAS
+    # Where acting for somebody is a transaction, it has a savepoint of its own, and asks for the lock as it begins:
+    # a second savepoint would be two more round trips, and a lock by itself one.
+    system = acting_as_system(why, also=f", {LOCK}" if is_ours else "", params=LOCK_PARAMS if is_ours else ())
+    with system, transaction.atomic(using=using, savepoint=not (is_postgres and is_ours)):
+        if is_postgres and not is_ours:
             with connection.cursor() as cursor:
-                cursor.execute(
-                    "select set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)",
-                    (LOCK_TIMEOUT, WRITERS_LOCK),
-                )
+                cursor.execute(f"select {LOCK}", LOCK_PARAMS)
         yield
 
 

@@ -50,25 +50,28 @@ def current() -> Binding:
     return _current.get()
 
 
-def _apply(using: str) -> None:
+def _apply(using: str, also: str = "", params: tuple[Any, ...] = ()) -> None:
     connection = connections[using]
     if connection.vendor == "postgresql" and connection.in_atomic_block and not connection.needs_rollback:
         with connection.cursor() as cursor:
-            cursor.execute(BIND, _current.get().as_params())
+            cursor.execute(BIND + also, (*_current.get().as_params(), *params))
 
 
 @contextmanager
-def bound(binding: Binding, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def bound(
+    binding: Binding, using: str = DEFAULT_DB_ALIAS, *, also: str = "", params: tuple[Any, ...] = ()
+) -> Iterator[None]:
     """Work on behalf of `binding`, and of whoever it was before afterwards.
 
-    On PostgreSQL this opens a transaction (a savepoint inside one), because a local setting lives no longer.
+    On PostgreSQL this opens a transaction (a savepoint inside one), because a local setting lives no longer, and asks
+    for `also` with its `params` in the same round trip: further columns of a SELECT, each after a comma.
     On SQLite it opens none: a transaction as long as a request would make readers queue behind one writer.
     """
     token = _current.set(binding)
     try:
         if connections[using].vendor == "postgresql":
             with transaction.atomic(using=using):
-                _apply(using)
+                _apply(using, also, params)
                 yield
         else:
             yield
@@ -113,12 +116,13 @@ def acting_as_super_admin(user_id: UUID | None):
     return bound(Binding(CONSOLE_ROLE, user_id=user_id))
 
 
-def acting_as_system(why: str):
+def acting_as_system(why: str, *, also: str = "", params: tuple[Any, ...] = ()):
     """Bind as Headgate itself, for commands, jobs and look-ups before anybody is known. A context manager.
 
-    `why` is said in words, so that every place that steps outside one company can be found and judged.
+    `why` is said in words, so that every place that steps outside one company can be found and judged. `also` and
+    `params` are those of `bound`.
     """
-    return bound(Binding(CONSOLE_ROLE, why=why))
+    return bound(Binding(CONSOLE_ROLE, why=why), also=also, params=params)
 
 
 def seeing_every_company(why: str) -> AbstractContextManager[None]:

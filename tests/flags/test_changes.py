@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flags import changes
@@ -341,6 +342,27 @@ def test_every_change_needs_a_reason_where_the_house_says_so(alice, acme, settin
 def test_the_system_is_named_headgate(acme):
     changes.set_override(acme, "api_access", True, actor=None)
     assert Change.objects.values_list("actor", "actor_id").get() == ("Headgate", None)
+
+
+def test_an_override_is_locked_without_its_company(alice, acme):
+    changes.set_override(acme, "api_access", True, actor=alice)
+    for change in (
+        lambda: changes.set_override(acme, "api_access", False, actor=alice),
+        lambda: changes.remove_override(acme, "api_access", actor=alice),
+    ):
+        with CaptureQueriesContext(connection) as asked:
+            change()
+        assert not [query["sql"] for query in asked if "tenants_company" in query["sql"]]
+
+
+@pytest.mark.postgres
+def test_a_change_takes_its_role_and_the_writers_lock_in_one_round_trip():
+    with CaptureQueriesContext(connection) as asked, writing("test how a change begins"):
+        pass
+    begins, binds, ends, _ = [query["sql"] for query in asked]
+    assert (begins.split()[0], ends.split()[0]) == ("SAVEPOINT", "RELEASE")
+    assert "'headgate_console'" in binds
+    assert "pg_advisory_xact_lock" in binds
 
 
 def failing_write(key: str, problem: Exception | None) -> None:

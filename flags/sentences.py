@@ -295,31 +295,47 @@ def _roll_back(before: State, after: State) -> str:
     return "rolled {flag} back " + ("to the {channel} channel" if after.get("channel") else "out of every channel")
 
 
+def _number(after: State, name: str, one: str, many: str) -> str:
+    """Return how many a batch changed, as history keeps it under this name: "2 companies"."""
+    number = after.get(name, 0)
+    return f"{number} {one if number == 1 else many}"
+
+
 def _change_companies(before: State, after: State) -> str:
-    deeds = {
-        "turn_on": "turned {flag} on by override",
-        "turn_off": "turned {flag} off by override",
-        "move": "moved many to the {channel} channel",
-    }
-    return deeds.get(after.get("deed", ""), "reset {flag}") + " at once, companies: {companies}"
+    them = _number(after, "companies", "company", "companies")
+    if after.get("deed") == "move":
+        return f"moved {them} to the {{channel}} channel at once"
+    deeds = {"turn_on": "turned {flag} on by override", "turn_off": "turned {flag} off by override"}
+    return f"{deeds.get(after.get('deed', ''), 'reset {flag}')} for {them} at once"
 
 
 def _change_people(before: State, after: State) -> str:
-    return ("denied" if after.get("deed") == "deny" else "granted") + " {flag} at once, people: {people}"
+    them = _number(after, "people", "person", "people")
+    return ("denied" if after.get("deed") == "deny" else "granted") + f" {{flag}} to {them} at once"
 
 
 def _change_flags(before: State, after: State) -> str:
+    them = _number(after, "flags", "flag", "flags")
     deeds = {
-        "turn_on": "turned many flags on by override for {company}",
-        "turn_off": "turned many flags off by override for {company}",
-        "channel_on": "turned many flags on in the {channel} channel",
-        "channel_off": "turned many flags off in the {channel} channel",
+        "turn_on": f"turned {them} on by override for {{company}}",
+        "turn_off": f"turned {them} off by override for {{company}}",
+        "channel_on": f"turned {them} on in the {{channel}} channel",
+        "channel_off": f"turned {them} off in the {{channel}} channel",
     }
-    return deeds.get(after.get("deed", ""), "reset many flags for {company}") + " at once, flags: {flags}"
+    return deeds.get(after.get("deed", ""), f"reset {them} for {{company}}") + " at once"
 
 
 def _undo_batch(before: State, after: State) -> str:
-    return "took back a batch, " + ("changes: {lines}" if "lines" in after else "overrides: {overrides}")
+    them = (
+        _number(after, "lines", "change", "changes")
+        if "lines" in after
+        else _number(after, "overrides", "override", "overrides")
+    )
+    return f"took back a batch of {them}"
+
+
+def _roll_back_companies(before: State, after: State) -> str:
+    return f"turned {{flag}} off by override for {_number(after, 'companies', 'company', 'companies')}"
 
 
 PHRASES: Mapping[str, Callable[[State, State], str]] = {
@@ -351,7 +367,7 @@ PHRASES: Mapping[str, Callable[[State, State], str]] = {
     "add_gate": lambda *_: "put the gate “{gate}” before the {channel} channel",
     "edit_gate": lambda *_: "changed the gate “{gate}” before the {channel} channel",
     "remove_gate": lambda *_: "took the gate “{gate}” away from before the {channel} channel",
-    "roll_back_companies": lambda *_: "turned {flag} off by override, companies: {companies}",
+    "roll_back_companies": _roll_back_companies,
     "change_companies": _change_companies,
     "change_people": _change_people,
     "change_flags": _change_flags,

@@ -104,7 +104,10 @@ def change_list(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "filters": filters,
-        "chips": [(form[name].label, value, address(request, "", **{name: None})) for name, value in filters.items()],
+        "chips": [
+            (form[name].label, str(value)[:8] if name == "batch" else value, address(request, "", **{name: None}))
+            for name, value in filters.items()
+        ],
         "days": by_day(page.rows, apart="batch" in filters),
         "today": timezone.localdate(),
         "newer": address(request, before=page.previous, after=None) if page.previous else None,

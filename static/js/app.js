@@ -217,6 +217,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     showTheme(savedTheme());
     showTimes();
+    document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }); // where they scroll
     announce([...document.querySelectorAll("#toasts .toast-text")].map((text) => text.textContent).join(" "));
     showToasts();
     setInterval(() => showTimes(), 60_000);

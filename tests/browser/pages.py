@@ -10,6 +10,8 @@ from itertools import chain
 
 from django.urls import reverse
 
+from tests.browser.serving import DONE, WAITING
+
 ANA = "ana.ruiz@headgate.example"
 MIRA = "mira.talbi@talbi-logistics-llc.example"
 SAMIR = "samir.haddad@talbi-logistics-llc.example"
@@ -73,6 +75,12 @@ FLAGS = (
     Page("flags-filtered", ("console:flag_list",), query="?q=is:killed"),
     Page("flag-new", ("console:flag_new",)),
     Page("bulk-flags", ("console:bulk_flags",), query="?q=billing"),
+    Page(
+        "bulk-flags-effects", ("console:bulk_flags",), query="?q=reports&what=channel&channel=general&deed=channel_on"
+    ),
+    Page("batch", ("console:batch", DONE)),
+    Page("batch-waiting", ("console:batch", WAITING)),
+    Page("batch-undo", ("console:batch_undo", DONE)),
     flag("flag", "flag_detail", "trip_management"),
     flag("flag-killed", "flag_detail", "legacy_export"),
     flag("flag-plain", "flag_detail", "white_label"),
@@ -137,6 +145,11 @@ COMPANIES = (
     Page("company-changes", ("console:company_changes", TALBI)),
     Page("view-as", ("console:view_as", TALBI)),
     Page("bulk-companies", ("console:bulk_companies",), query="?flag=driver_chat"),
+    Page("bulk-effect", ("console:bulk_companies",), query="?q=channel:general&flag=driver_chat&deed=turn_on"),
+    Page("bulk-move", ("console:bulk_companies",), query="?q=plan:pro&what=move&channel=pilot"),
+    Page("bulk-grant", ("console:bulk_companies",), query="?what=grant&flag=route_optimizer&deed=grant&role=member"),
+    Page("bulk-nonsense", ("console:bulk_companies",), query="?q=channel:purple&flag=driver_chat", status=422),
+    Page("history-of-a-batch", ("console:change_list",), query=f"?batch={DONE}"),
     Page("company-features", ("console:company_features", TALBI)),
     Page("company-override", ("console:company_override", TALBI, "api_access")),
     Page("company-override-reset", ("console:company_override_reset", COBALT, "api_access")),
@@ -213,9 +226,6 @@ NO_PAGES = {
     "console:change_json",
     # Sends everybody on to a page of their own
     "home",
-    # There once many were changed: test_finding.py walks through them, and nothing here looks at them
-    "console:batch",
-    "console:batch_undo",
     # For machines
     "healthz",
     "readyz",

@@ -37,6 +37,21 @@ FLAGS = (
 )
 _numbers = count()
 
+# Two changes of many, which the demonstration itself has none of: one that is done, and one that waits for its owner.
+DONE, WAITING = "b0000000-0000-4000-8000-000000000001", "b0000000-0000-4000-8000-000000000002"
+BATCHES = f"""
+from flags import bulk
+from flags.bulk import Wish
+from tenants.models import Company, User
+
+ana, tom = (User.objects.get(email=f"{{name}}@headgate.example") for name in ("ana.ruiz", "tom.okafor"))
+flags = ["billing_enforcement", "billing_self_service", "trip_management"]
+bulk.begin("{DONE}", flags, Wish("channel_off", channel="general"), actor=ana, reason="Not before the audit")
+bulk.step("{DONE}", actor=ana)
+everybody = Company.objects.values_list("pk", flat=True)
+bulk.begin("{WAITING}", everybody, Wish("turn_on", flag="automated_alerting"), actor=tom)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class DemoServer:
@@ -59,9 +74,7 @@ class DemoServer:
 
     def run(self, code: str) -> None:
         """Run this in a process beside the server, as Headgate, on the same database."""
-        block = textwrap.indent(textwrap.dedent(code), "    ")
-        inside = f"from tenants.rls import acting_as_system\nwith acting_as_system('a test'):\n{block}"
-        manage(self.database, "shell", "--no-imports", "-c", inside)
+        run(self.database, code)
 
 
 @contextmanager
@@ -88,6 +101,13 @@ def manage(database: str, *arguments: str) -> str:
     return done.stdout.decode()
 
 
+def run(database: str, code: str) -> None:
+    """Run this in a process of its own, as Headgate, on this database."""
+    block = textwrap.indent(textwrap.dedent(code), "    ")
+    inside = f"from tenants.rls import acting_as_system\nwith acting_as_system('a test'):\n{block}"
+    manage(database, "shell", "--no-imports", "-c", inside)
+
+
 @contextmanager
 def serving(database: str, printed: dict) -> Iterator[DemoServer]:
     """Serve this database, in which `manage.py demo --json` has printed this."""
@@ -110,7 +130,9 @@ def serving(database: str, printed: dict) -> Iterator[DemoServer]:
 def demonstration(folder: Path) -> Iterator[tuple[str, dict]]:
     """Yield the address of a database with the demonstration, and what the command printed about it."""
     with database_of_its_own(folder) as database:
-        yield database, json.loads(manage(database, "demo", "--no-serve", "--json"))
+        printed = json.loads(manage(database, "demo", "--no-serve", "--json"))
+        run(database, BATCHES)
+        yield database, printed
 
 
 @contextmanager

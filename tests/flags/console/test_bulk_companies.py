@@ -53,7 +53,7 @@ def test_it_says_first_what_it_would_do_and_then_does_it(alices, acme, globex):
     assert alices.get(undo).status_code == 200
     alices.post(undo, {"reason": ""})
     assert not Override.objects.exists()
-    assert "turned API Access on by override at once, companies: 2" in said_by(alices.get("/super-admin/changes/"))
+    assert "turned API Access on by override for 2 companies at once" in said_by(alices.get("/super-admin/changes/"))
     assert Change.objects.filter(verb="undo_batch").exists()
 
 

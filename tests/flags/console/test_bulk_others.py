@@ -40,7 +40,7 @@ def test_many_are_moved_with_the_impact_first_and_moved_back(alices, acme, globe
     ChannelDefault.objects.update_or_create(flag_id="api_access", channel_id="pilot", defaults={"enabled": True})
     third = CompanyFactory(name="Initech", slug="initech")
     page = alices.get(COMPANIES, {"what": "move", "q": "", "channel": "pilot"})
-    assert "Moves 2 companies." in text_of(page)
+    assert "Moves 2 companies of 3; the others are there already." in text_of(page)
     assert re.search(r"API Access for 2 companies ?: Acme, Initech", text_of(page)), text_of(page)[600:1500]
     assert "Move 3 companies to Pilot" in text_of(page)
     batch, shown = begun(alices, COMPANIES, page)
@@ -58,8 +58,8 @@ def test_many_are_moved_with_the_impact_first_and_moved_back(alices, acme, globe
         "initech": "internal",
     }
     history = said_by(alices.get("/super-admin/changes/"))
-    assert "moved many to the pilot channel at once, companies: 2" in history
-    assert "took back a batch, changes: 1" in history
+    assert "moved 2 companies to the pilot channel at once" in history
+    assert "took back a batch of 1 change" in history
 
 
 def test_the_same_choice_can_be_put_to_another_use(alices, acme, globex):

@@ -170,8 +170,8 @@ def promote(
     """
     authorise(actor, WRITE)
     reason = clean_reason(reason, always=force)
-    if force and actor is not None and not isinstance(actor, User):
-        raise ChangeRefused("Only a person may force a promotion.", code="FORCE_NEEDS_A_PERSON")
+    if force and not isinstance(actor, User):
+        raise ChangeRefused("Only a person may force a promotion: a super admin, by name.", code="FORCE_NEEDS_A_PERSON")
     if isinstance(percentage, bool) or not 0 <= percentage <= 100:
         raise Invalid("A percentage is a whole number from 0 to 100.", errors={"percentage": ["0 to 100."]})
     with writing("promote a flag"):

@@ -1,23 +1,27 @@
 """`flag`: see and steer flags from a shell or a script, by the same verbs as every other door."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from flags import archiving, changes, companyfeatures, overview
+from flags.evaluation import OverrideFact
 from flags.features import features_for
-from flags.management import door, flagreport
+from flags.impact import Proposed, impact
+from flags.management import door, flagreport, releasereport
 from flags.management.flagreport import on_off
 from flags.management.tables import facts, table
-from flags.models import Override
+from flags.models import Flag, Override
 from flags.overview import FlagRow
 from tenants.models import Company, Membership
 
 STATES = ("overridden", "archived", *overview.STATES)
 INHERIT = "inherit"
 OVERRIDES_SHOWN = 50
+KEPT = "with all its settings kept"
 
 
 class Command(BaseCommand):
@@ -39,6 +43,7 @@ class Command(BaseCommand):
                 sub.add_argument(
                     "--as", dest="actor", metavar="EMAIL", help="A super admin; Headgate itself if left out."
                 )
+                sub.add_argument("--dry-run", action="store_true", help="Say for whom it would change, and do nothing.")
             return sub
 
         listing = verb("list", "List flags", changing=False, key=False)
@@ -115,35 +120,47 @@ class Command(BaseCommand):
     # Changing
 
     def _default(self, options: dict[str, Any]) -> None:
-        key = door.find_flag(options["key"]).key
+        flag = door.find_flag(options["key"])
+        key = flag.key
         if options["answer"] == INHERIT:
-            changes.inherit_default(key, **self._witness(options))
+            proposed = Proposed(key, rules={"default_enabled": flag.inherited_enabled})
+            self._switch(proposed, options, lambda witness: changes.inherit_default(key, **witness), _default_words)
         else:
-            changes.set_default(key, door.on_or_off(options["answer"]), **self._witness(options))
-        row = _flag_row(key)
-        self._report_flag(row, f"{key} is {on_off(row.flag.default_enabled)} by default ({row.flag.default_source}).")
+            enabled = door.on_or_off(options["answer"])
+            proposed = Proposed(key, rules={"default_enabled": enabled})
+            self._switch(
+                proposed, options, lambda witness: changes.set_default(key, enabled, **witness), _default_words
+            )
 
     def _kill(self, options: dict[str, Any]) -> None:
         key = door.find_flag(options["key"]).key
-        changes.kill(key, **self._witness(options))
-        self._report_flag(_flag_row(key), f"{key} is killed: off for everybody, with all its settings kept.")
+        proposed, sentence = Proposed(key, rules={"killed": True}), f"{key} is killed: off for everybody, {KEPT}."
+        self._switch(proposed, options, lambda witness: changes.kill(key, **witness), lambda flag: sentence)
 
     def _revive(self, options: dict[str, Any]) -> None:
         key = door.find_flag(options["key"]).key
-        changes.revive(key, **self._witness(options))
-        self._report_flag(_flag_row(key), f"{key} is not killed: its settings decide.")
+        proposed, sentence = Proposed(key, rules={"killed": False}), f"{key} is not killed: its settings decide."
+        self._switch(proposed, options, lambda witness: changes.revive(key, **witness), lambda flag: sentence)
 
     def _archive(self, options: dict[str, Any]) -> None:
-        flag = archiving.archive(door.find_flag(options["key"]).key, **self._witness(options))
-        answer = on_off(flag.default_enabled)
-        self._report_flag(_flag_row(flag.key), f"{flag.key} is archived: it answers {answer} for everybody.")
+        key = door.find_flag(options["key"]).key
+        self._switch(
+            Proposed(key, rules={"archived": True}),
+            options,
+            lambda witness: archiving.archive(key, **witness),
+            lambda flag: f"{key} is archived: it answers {on_off(flag.default_enabled)} for everybody.",
+        )
 
     def _restore(self, options: dict[str, Any]) -> None:
-        key = archiving.restore(door.find_flag(options["key"]).key, **self._witness(options)).key
-        self._report_flag(_flag_row(key), f"{key} is not archived: its settings decide.")
+        key = door.find_flag(options["key"]).key
+        proposed, sentence = Proposed(key, rules={"archived": False}), f"{key} is not archived: its settings decide."
+        self._switch(proposed, options, lambda witness: archiving.restore(key, **witness), lambda flag: sentence)
 
     def _override(self, options: dict[str, Any]) -> None:
         key, company = door.find_flag(options["key"]).key, door.find_company(options["company"])
+        if options["dry_run"]:
+            self._foretell(Proposed(key, overrides={company.pk: OverrideFact(options["enabled"], options["until"])}))
+            return
         override = changes.set_override(
             company, key, options["enabled"], expires_at=options["until"], **self._witness(options)
         )
@@ -154,16 +171,43 @@ class Command(BaseCommand):
 
     def _reset(self, options: dict[str, Any]) -> None:
         key, company = door.find_flag(options["key"]).key, door.find_company(options["company"])
+        if options["dry_run"]:
+            self._foretell(Proposed(key, overrides={company.pk: None}))
+            return
         changes.remove_override(company, key, **self._witness(options))
         self._report_feature(key, company, f"{company} has no override of {key}.")
+
+    def _switch(
+        self,
+        proposed: Proposed,
+        options: dict[str, Any],
+        act: Callable[[dict[str, Any]], Any],
+        sentence: Callable[[Flag], str],
+    ) -> None:
+        """Change a whole flag and say for whom its answer changed, or with --dry-run for whom it would."""
+        if options["dry_run"]:
+            self._foretell(proposed)
+            return
+        foretold = impact(proposed)
+        act(self._witness(options))
+        row = _flag_row(proposed.key)
+        self._report({"flag": flagreport.flag_json(row)}, sentence(row.flag))
+        if not self.json and door.has_changed(self.request_id):
+            for words in releasereport.impact_words(proposed.key, foretold, "Turns"):
+                self.stdout.write(words)
 
     def _witness(self, options: dict[str, Any]) -> dict[str, Any]:
         return {"actor": door.find_actor(options["actor"]), "reason": options["reason"]}
 
     # Saying what came of it
 
-    def _report_flag(self, row: FlagRow, sentence: str) -> None:
-        self._report({"flag": flagreport.flag_json(row)}, sentence)
+    def _foretell(self, proposed: Proposed) -> None:
+        foretold = impact(proposed)
+        if self.json:
+            self._print_json({"dry_run": True, "impact": releasereport.impact_json(foretold)})
+            return
+        for words in releasereport.impact_words(proposed.key, foretold, "Would turn"):
+            self.stdout.write(words)
 
     def _report_feature(self, key: str, company: Company, sentence: str) -> None:
         (row,) = companyfeatures.feature_rows(company, internal=True, flags=[door.find_flag(key)])
@@ -179,6 +223,10 @@ class Command(BaseCommand):
 
     def _print_json(self, what: Any) -> None:
         self.stdout.write(json.dumps(what, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
+
+
+def _default_words(flag: Flag) -> str:
+    return f"{flag.key} is {on_off(flag.default_enabled)} by default ({flag.default_source})."
 
 
 def _flag_row(key: str) -> FlagRow:

@@ -92,10 +92,10 @@ def test_the_whole_process_of_the_seed(deploy, release_clock, everybody):
     evidence_comes_in(deploy)
     release = release_of(deploy)
     assert release["ready_at"] == "2026-03-09T10:01:00Z"
-    assert release["when"] == "can go to General from Mon 09 Mar 10:01 UTC, in 2 d 0 h"
+    assert release["when"] == "can go to General from Mon 9 Mar 10:01 UTC, in 2 d 0 h"
     refused = post(deploy, "promote")
     assert open_titles(refused) == ["Soak time has passed"]
-    assert refused.json()["gates"][0]["words"] == "waits until Mon 09 Mar 10:01 UTC (2 d 0 h of soak left)"
+    assert refused.json()["gates"][0]["words"] == "waits until Mon 9 Mar 10:01 UTC (2 d 0 h of soak left)"
     release_clock.shift(timedelta(days=2) - timedelta(seconds=1))
     assert open_titles(post(deploy, "promote")) == ["Soak time has passed"]
     assert everybody() == PILOT

@@ -125,7 +125,7 @@ def test_explain_answers_for_nobody_too(run, chat):
 
 def test_a_default_is_turned_on_and_the_next_check_sees_it(run, acme, chat):
     ran = run("flag", "default", "night_chat", "on", "--reason", "spring release")
-    assert ran.out == "night_chat is on by default (operator).\n"
+    assert ran.out == ("night_chat is on by default (operator).\nTurns night_chat on for 1 of 1 companies (Acme).\n")
     assert features_for(None, acme)["night_chat"]
     change = Change.objects.get(flag="night_chat")
     assert (change.verb, change.actor, change.via, change.reason) == (
@@ -146,7 +146,8 @@ def test_a_change_that_changes_nothing_says_so_and_leaves_no_history(run, chat):
 def test_a_default_can_inherit_again(run):
     run("flag", "default", "billing_enabled", "on")
     assert (
-        run("flag", "default", "billing_enabled", "inherit").out == "billing_enabled is off by default (catalogue).\n"
+        run("flag", "default", "billing_enabled", "inherit").out.splitlines()[0]
+        == "billing_enabled is off by default (catalogue)."
     )
 
 
@@ -175,11 +176,38 @@ def test_a_reset_takes_the_override_away(run, acme, chat):
 
 def test_kill_and_revive_give_back_the_state_before(run, acme, chat):
     OverrideFactory(flag=chat, company=acme)
-    assert run("flag", "kill", "night_chat", "--reason", "leak").out.startswith("night_chat is killed")
+    killed = run("flag", "kill", "night_chat", "--reason", "leak").out
+    assert killed.startswith("night_chat is killed")
+    assert killed.endswith("Turns night_chat off for 1 of 1 companies (Acme).\n")
     assert not features_for(None, acme)["night_chat"]
-    run("flag", "revive", "night_chat", "--reason", "fixed")
+    revived = run("flag", "revive", "night_chat", "--reason", "fixed").out
+    assert revived.endswith("Turns night_chat on for 1 of 1 companies (Acme).\n")
     assert features_for(None, acme)["night_chat"]
     assert list(Change.objects.order_by("at").values_list("verb", "reason")) == [("kill", "leak"), ("revive", "fixed")]
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        (["kill", "night_chat"], "Would turn night_chat off for 1 of 2 companies (Acme)."),
+        (["revive", "night_chat"], "night_chat: would change nothing for any company; 1 stays on by override."),
+        (
+            ["default", "night_chat", "on"],
+            "Would turn night_chat on for 1 of 2 companies (Globex); 1 stays on by override.",
+        ),
+        (["archive", "night_chat"], "Would turn night_chat off for 1 of 2 companies (Acme)."),
+        (["override", "night_chat", "globex", "on"], "Would turn night_chat on for 1 of 1 companies (Globex)."),
+        (["reset", "night_chat", "acme"], "Would turn night_chat off for 1 of 1 companies (Acme)."),
+    ],
+)
+def test_a_dry_run_says_for_whom_and_does_nothing(run, acme, globex, chat, verb, words):
+    OverrideFactory(flag=chat, company=acme)
+    assert run("flag", *verb, "--dry-run").out == f"{words}\n"
+    foretold = run("flag", *verb, "--dry-run", "--json").json
+    assert (foretold["dry_run"], bool(foretold["impact"])) == (True, words.startswith("Would"))
+    assert features_for(None, acme)["night_chat"]
+    assert not features_for(None, globex)["night_chat"]
+    assert not Change.objects.exists()
 
 
 def test_a_super_admin_may_be_named_as_the_actor(run, alice, chat):
@@ -253,7 +281,8 @@ def test_from_a_shell_exit_codes_tell_done_refused_and_usage_apart_and_kill_need
     killed = manage("flag", "kill", "billing_enabled", "--reason", "leak", **somewhere)
     assert (killed.returncode, killed.stdout) == (
         0,
-        "billing_enabled is killed: off for everybody, with all its settings kept.\n",
+        "billing_enabled is killed: off for everybody, with all its settings kept.\n"
+        "billing_enabled: changes nothing for any company.\n",
     )
     refused = manage("flag", "kill", "biling_enabled", "--reason", "leak", **somewhere)
     assert refused.returncode == 1

@@ -67,6 +67,7 @@ def test_a_promotion_with_open_gates_is_refused_in_words(run, in_internal, globe
 
 def test_forcing_takes_somebody_and_a_reason(run, in_internal, alice, bob, globex):
     assert run("release", "promote", KEY, "--force").code == 1
+    assert "Only a person may force" in run("release", "promote", KEY, "--force", "--reason", "now").refusal
     assert run("release", "promote", KEY, "--force", "--reason", "now", "--as", bob.email).code == 1
     assert answers(globex) == [False]
     assert run("release", "promote", KEY, "--force", "--reason", "now", "--as", alice.email).code == 0
@@ -193,7 +194,10 @@ def test_a_command_line_that_makes_no_sense_is_told_apart(run, words):
 
 
 def test_flags_are_archived_and_restored(run, acme):
-    assert run("flag", "archive", KEY).out == "trip_management is archived: it answers off for everybody.\n"
+    assert run("flag", "archive", KEY).out == (
+        "trip_management is archived: it answers off for everybody.\n"
+        "trip_management: changes nothing for any company.\n"
+    )
     assert Flag.objects.get(key=KEY).archived_at is not None
-    assert run("flag", "restore", KEY).out == "trip_management is not archived: its settings decide.\n"
+    assert run("flag", "restore", KEY).out.startswith("trip_management is not archived: its settings decide.\n")
     assert run("flag", "restore", KEY).out.startswith("Nothing changed.")

@@ -92,6 +92,21 @@ def on_for_all_channels(flag: Flag, company: Company) -> None:
         ChannelDefaultFactory(flag=flag, channel=channel)
 
 
+def on_for_its_channel_and_by_default(flag: Flag, company: Company) -> None:
+    on(flag, company)
+    on_for_its_channel_and_not_the_next(flag, company)
+
+
+def on_for_its_channel_and_off_for_the_next(flag: Flag, company: Company) -> None:
+    on_for_its_channel_and_by_default(flag, company)
+    ChannelDefaultFactory(flag=flag, channel="general", enabled=False)
+
+
+def off_for_its_channel_and_on_by_default(flag: Flag, company: Company) -> None:
+    on(flag, company)
+    ChannelDefaultFactory(flag=flag, channel="general", enabled=False)
+
+
 def on_for_an_earlier_channel(flag: Flag, company: Company) -> None:
     ChannelDefaultFactory(flag=flag, channel="pilot")
 
@@ -130,6 +145,9 @@ def given_to_single_people(flag: Flag, company: Company) -> None:
         (off_for_a_while, r"Off Off until \d+ \w+ \d{4}, \d\d:\d\d"),
         (once_on_for_a_while, r"Off"),
         (on_for_its_channel_and_not_the_next, r"Pilot On: you have this before others do"),
+        (on_for_its_channel_and_by_default, r"On"),
+        (on_for_its_channel_and_off_for_the_next, r"Pilot On: you have this before others do"),
+        (off_for_its_channel_and_on_by_default, r"Coming soon It is being tried out, and comes to you next"),
         (on_for_all_channels, r"On"),
         (on_for_an_earlier_channel, r"Coming soon It is being tried out, and comes to you next"),
         (off_for_every_channel, r"Off"),

@@ -30,9 +30,14 @@ class Integration:
     """Whether the company itself may switch it."""
 
 
-def integrations(features: Features) -> list[Integration]:
-    """Return every domain for whoever `features` answers for."""
-    return [integration(domain, features) for domain in DOMAINS]
+def domains(features: Features, *, internal: bool) -> dict[str, str]:
+    """Return the domains with their flags' keys; those whose flag was made internal only where `internal`."""
+    return {domain: key for domain, key in DOMAINS.items() if internal or not features.is_internal(key)}
+
+
+def integrations(features: Features, *, internal: bool) -> list[Integration]:
+    """Return every domain for whoever `features` answers for; `internal` says whether they may see internal flags."""
+    return [integration(domain, features) for domain in domains(features, internal=internal)]
 
 
 def integration(domain: str, features: Features) -> Integration:

@@ -18,9 +18,12 @@ def version_tag(version: int) -> str:
     return f'"{version}"'
 
 
-def content_tag(content: bytes) -> str:
-    """Return the entity tag of an answer: it changes exactly when the answer does."""
-    return f'"{sha256(content).hexdigest()[:32]}"'
+def content_tag(content: bytes, company: str) -> str:
+    """Return the entity tag of an answer about a company, by its id: it changes exactly when the answer does.
+
+    No two companies have a tag in common, however alike their answers are; two processes have the same.
+    """
+    return f'"{sha256(company.encode() + b" " + content).hexdigest()[:32]}"'
 
 
 def is_unchanged(request: Request, tag: str) -> bool:

@@ -24,20 +24,21 @@ class Rendered:
 
 
 _lock = threading.Lock()
-_kept: "OrderedDict[tuple[int, str], tuple[Mapping[str, bool], Rendered]]" = OrderedDict()
+_kept: "OrderedDict[tuple[int, str, str], tuple[Mapping[str, bool], Rendered]]" = OrderedDict()
 
 
 def rendered(features: Features, kind: str, build: Callable[[], bytes]) -> Rendered:
     """Return what `build` renders from all these answers. `kind` tells one rendering of them from another."""
     resolution = features.resolution
+    company = str(resolution.asker.company_id or "")
     if forced or resolution.stale or resolution.pending:
-        return _render(build)
-    name = (id(resolution.answers), kind)
+        return _render(build, company)
+    name = (id(resolution.answers), kind, company)
     found = _kept.get(name)
     # An id is that of one object only while it lives; what is kept here, lives.
     if found is not None and found[0] is resolution.answers:
         return found[1]
-    made = _render(build)
+    made = _render(build, company)
     with _lock:
         _kept[name] = (resolution.answers, made)
         _kept.move_to_end(name)
@@ -46,6 +47,6 @@ def rendered(features: Features, kind: str, build: Callable[[], bytes]) -> Rende
     return made
 
 
-def _render(build: Callable[[], bytes]) -> Rendered:
+def _render(build: Callable[[], bytes], company: str) -> Rendered:
     content = build()
-    return Rendered(content, content_tag(content))
+    return Rendered(content, content_tag(content, company))

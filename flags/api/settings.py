@@ -11,9 +11,9 @@ from flags.api.features import FRESH
 from flags.api.fields import Bool, Input, Text
 from flags.api.naming import agree
 from flags.api.paging import listed
-from flags.exceptions import Missing, NotAllowed
+from flags.exceptions import Invalid, Missing, NotAllowed
 from flags.features import Features, require_feature
-from flags.integrations import DOMAINS, integration, integrations
+from flags.integrations import DOMAINS, domains, integration, integrations
 from flags.orgsettings import change_settings
 from tenants.models import Company, CompanySettings, Role
 
@@ -33,16 +33,16 @@ class SettingsPatch(Input):
 
 
 class SettingsOutput(serializers.Serializer):
-    """A company's settings, with three flags as plain booleans."""
+    """A company's settings, with three flags as plain booleans; without those the caller may not know of."""
 
     slug = serializers.CharField()
     name = serializers.CharField()
     default_currency = serializers.CharField()
     brand_colour = serializers.CharField()
     time_zone = serializers.CharField()
-    accounting_enabled = serializers.BooleanField()
-    ai_enabled = serializers.BooleanField()
-    document_signing_enabled = serializers.BooleanField()
+    accounting_enabled = serializers.BooleanField(required=False)
+    ai_enabled = serializers.BooleanField(required=False)
+    document_signing_enabled = serializers.BooleanField(required=False)
 
 
 class IntegrationOutput(serializers.Serializer):
@@ -82,6 +82,11 @@ class OwnCompanyView(ApiView):
         """The caller's features."""
         return self.request._request.features  # type: ignore[attr-defined]
 
+    @property
+    def domains(self) -> dict[str, str]:
+        """The integration domains that the caller may know of, with their flags' keys."""
+        return domains(self.features, internal=self.sees_internal)
+
 
 class OrgSettingsView(OwnCompanyView):
     """The caller's company: what it says about itself, and which integrations are on."""
@@ -95,7 +100,7 @@ class OrgSettingsView(OwnCompanyView):
         stored = CompanySettings.objects.filter(company=self.company).first() or CompanySettings()
         answer: dict[str, Any] = {"slug": self.company.slug, "name": self.company.name}
         answer |= {name: getattr(stored, name) for name in SETTINGS}
-        answer |= {key: self.features[key] for key in DOMAINS.values()}
+        answer |= {key: self.features[key] for key in self.domains.values()}
         return Response(answer, headers=FRESH)
 
     def patch(self, request: Request) -> Response:
@@ -105,6 +110,9 @@ class OrgSettingsView(OwnCompanyView):
         if self.principal.role != Role.ADMIN and not self.principal.is_super_admin:
             raise NotAllowed("Only an admin of the company may change its settings.")
         body = self.body()
+        hidden = [key for key in DOMAINS.values() if key in body and key not in self.domains.values()]
+        if hidden:
+            raise Invalid("No such setting.", errors={key: ["Unknown."] for key in hidden})
         change_settings(
             self.company,
             actor=self.principal.actor,
@@ -123,7 +131,7 @@ class IntegrationsView(OwnCompanyView):
 
     def get(self, request: Request) -> Response:
         """List the integration domains."""
-        found = IntegrationOutput(integrations(self.features), many=True).data
+        found = IntegrationOutput(integrations(self.features, internal=self.sees_internal), many=True).data
         return Response({"results": found, "next": None, "previous": None}, headers=FRESH)
 
 
@@ -134,7 +142,7 @@ class IntegrationView(OwnCompanyView):
 
     def get(self, request: Request, domain: str) -> Response:
         """Enter one integration domain."""
-        if domain not in DOMAINS:
+        if domain not in self.domains:
             raise Missing(f"There is no integration domain {domain[:40]!r}.", code="DOMAIN_NOT_FOUND")
         require_feature(DOMAINS[domain])
         return Response(IntegrationOutput(integration(domain, self.features)).data, headers=FRESH)

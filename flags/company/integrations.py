@@ -5,7 +5,7 @@ from django.shortcuts import render
 
 from flags.company.entry import company_page
 from flags.features import require_feature
-from flags.integrations import DOMAINS, integration, integrations
+from flags.integrations import DOMAINS, domains, integration, integrations
 from flags.requests import HttpRequest
 
 
@@ -13,14 +13,15 @@ from flags.requests import HttpRequest
 def integration_list(request: HttpRequest) -> HttpResponse:
     """Show each domain: ready, disabled, not in the plan, or coming soon."""
     principal = request.principal
-    context = {"company": principal.company, "integrations": integrations(request.features)}
+    found = integrations(request.features, internal=principal.is_super_admin)
+    context = {"company": principal.company, "integrations": found}
     return render(request, "company/integrations.html", context)
 
 
 @company_page
 def integration_detail(request: HttpRequest, domain: str) -> HttpResponse:
     """Show one domain where it is on. Where it is off, the one guard call of seed 004 answers 403."""
-    if domain not in DOMAINS:
+    if domain not in domains(request.features, internal=request.principal.is_super_admin):
         raise Http404
     require_feature(DOMAINS[domain])
     context = {

@@ -199,6 +199,15 @@ class TestAllFlags:
         assert response.status_code == 200
         assert values(response)["fleet_chat"] is False
 
+    @pytest.mark.parametrize("who", [{}, {"targetingKey": "u"}])
+    def test_companies_that_are_answered_alike_have_tags_of_their_own(self, who, key, acme, globex):
+        first, again, other = (bulk(key, {"companyId": slug, **who}) for slug in ("acme", "acme", "globex"))
+
+        assert values(first) == values(other)
+        assert first["ETag"] == again["ETag"] != other["ETag"]
+        held = {"if-none-match": first["ETag"]}
+        assert bulk(key, {"companyId": "globex", **who}, headers=held).status_code == 200
+
     def test_it_changes_exactly_when_an_answer_does(self, chat, key, acme, globex, time_machine_at):
         now = timezone.now()
         OverrideFactory(company=acme, flag=FlagFactory(key="short_lived"), expires_at=now + timedelta(hours=1))

@@ -159,6 +159,20 @@ class TestIntegrations:
         refusal = as_person(carol).get("/api/integrations/ai")
         assert (refusal.status_code, refusal.json()["code"], refusal.json()["reason"]) == (403, "AI_DISABLED", "plan")
 
+    def test_a_domain_whose_flag_is_internal_is_for_super_admins_alone(self, patch, acme, alice, bob, as_person):
+        OverrideFactory(company=acme, flag=Flag.objects.get(key="accounting_enabled"))
+        Flag.objects.filter(key="accounting_enabled").update(is_internal=True)
+
+        assert set(self.states(as_person(bob))) == {"ai", "document_signing"}
+        assert as_person(bob).get("/api/integrations/accounting").json()["code"] == "DOMAIN_NOT_FOUND"
+        assert "accounting_enabled" not in as_person(bob).get(SETTINGS).json()
+        refusal = patch({"accounting_enabled": True})
+        assert (refusal.status_code, list(refusal.json()["errors"])) == (400, ["accounting_enabled"])
+
+        MembershipFactory(company=acme, user=alice)
+        assert set(self.states(as_person(alice))) == {"accounting", "ai", "document_signing"}
+        assert as_person(alice).get(SETTINGS).json()["accounting_enabled"] is True
+
     @pytest.mark.parametrize("domain", ["payment", "AI", "%00", "x" * 200])
     def test_an_unknown_domain_is_404(self, domain, bob, as_person):
         assert as_person(bob).get(f"/api/integrations/{domain}").json()["code"] == "DOMAIN_NOT_FOUND"

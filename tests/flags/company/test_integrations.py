@@ -7,7 +7,7 @@ import pytest
 from flags import changes
 from flags.integrations import DOMAINS
 from flags.models import Flag
-from tests.factories import OptInFactory, OverrideFactory
+from tests.factories import MembershipFactory, OptInFactory, OverrideFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +55,31 @@ def test_each_domain_is_behind_its_own_gate(sign_in, acme, dan, domain, key):
     assert f"{name} is on for Acme." in opened.content.decode()
     others = [other for other in DOMAINS if other != domain]
     assert [client.get(f"{URL}{other}/").status_code for other in others] == [403, 403]
+
+
+def test_support_gets_the_request_s_id_and_nobody_of_a_company_a_key(sign_in, dan):
+    refused = sign_in(dan).get(f"{URL}accounting/")
+    html = refused.content.decode()
+    assert f"For support: <code>{refused['X-Request-ID']}</code>" in html
+    assert "accounting_enabled" not in html
+
+
+def test_a_domain_whose_flag_is_internal_is_not_there(sign_in, acme, dan):
+    OverrideFactory(company=acme, flag=Flag.objects.get(key="accounting_enabled"))
+    Flag.objects.filter(key="accounting_enabled").update(is_internal=True)
+    client = sign_in(dan)
+    assert list(states(client.get(URL).content.decode())) == ["AI Assistance", "Document Signing"]
+    assert client.get(f"{URL}accounting/").status_code == 404
+
+
+def test_a_super_admin_who_is_of_a_company_sees_it_with_its_key(sign_in, acme, alice):
+    MembershipFactory(company=acme, user=alice)
+    Flag.objects.filter(key="accounting_enabled").update(is_internal=True)
+    changes.kill("ai_enabled", actor=None, reason="leak")
+    client = sign_in(alice)
+    assert "Accounting" in states(client.get(URL).content.decode())
+    assert client.get(f"{URL}accounting/").status_code == 200
+    assert "ai_enabled" in client.get(f"{URL}ai/").content.decode()
 
 
 def test_a_gate_closes_when_the_feature_is_killed(sign_in, acme, bob):

@@ -128,6 +128,14 @@ def companies() -> tuple[UUID, ...]:
     return listed
 
 
+def version_held(scope: UUID | None) -> int | None:
+    """Return the version at which this process last read a company, or the rules (None). None where it never has."""
+    if scope is None:
+        return _latest_rules.version if _latest_rules is not None else None
+    known = _known.get(scope)
+    return known.version if known is not None else None
+
+
 def warm(scopes: Set[UUID | None]) -> None:
     """Bring up to date what this process had read of these scopes. What it had not, waits until somebody asks."""
     at = timezone.now()
@@ -159,12 +167,12 @@ def resolve(company_id: UUID, at: datetime) -> Answers | None:
     if seen is None:
         return _compile(*_read_uncommitted(company_id), at)
     known = _known.get(company_id)
-    if known is not None and _is_present(known, seen, at):
+    if known is not None and _is_present(company_id, known, seen, at):
         _stay(company_id)
         return known.answers
     with _single_flight(company_id):
         known = _known.get(company_id)
-        if known is None or not _is_present(known, seen, at):
+        if known is None or not _is_present(company_id, known, seen, at):
             known = _find(company_id, known, seen, at)
             _keep(company_id, known)
         return known.answers
@@ -197,15 +205,16 @@ def last_known(company_id: UUID | None, at: datetime) -> Answers | Rules | None:
     return compile_company(rules, known.version, known.answers.facts, at)
 
 
-def _is_present(known: Known, seen: tuple[int, int], at: datetime) -> bool:
+def _is_present(company_id: UUID, known: Known, seen: tuple[int, int], at: datetime) -> bool:
     # No version is none to rely on: this login may not be shown the row.
     if not known.version or not (known.answers is None or known.answers.holds(at)):
         return False
     rules, own = seen
     if known.rules.version == rules and known.version == own:
         return True
-    # Who is told of versions may hear of one later than somebody here has read it.
-    return known.rules.version >= rules and known.version >= own and versions.may_lag()
+    # Who is told of versions may hear of one later than somebody here has read it. Where the database itself names an
+    # older one, a backup was restored, and what is known is nobody's truth.
+    return known.rules.version >= rules and known.version >= own and versions.may_lag(company_id)
 
 
 def _compile(rules: Rules, facts: Facts, at: datetime) -> Answers | None:
@@ -219,16 +228,25 @@ def _find(company_id: UUID, known: Known | None, seen: tuple[int, int], at: date
     facts: Facts | None
     if known is not None and known.version == seen[1] > 0:
         facts = (known.version, known.answers.facts if known.answers else None)
+    elif known is not None and _is_older(seen, known):
+        facts = None  # Either it was read before what is known, or time has gone back. The database tells which.
     else:
         facts = _cached_facts(company_id, seen[1])
     if facts is None or rules.version != seen[0]:
         loaded = load(company_id, rules=False)
-        if loaded.global_version != rules.version:
+        went_back = known is not None and _is_older((loaded.global_version, loaded.company_version), known)
+        if went_back:
+            clear()  # A backup was restored. What was read since is nobody's truth.
+        if went_back or loaded.global_version != rules.version:
             # Rules changed between two statements. Read both in one, rather than mix old rules with new facts.
             loaded = load(company_id, rules=True)
             rules = _file_rules(loaded)
         facts = _file_facts(company_id, loaded)
     return Known(rules, facts[0], _compile(rules, facts, at))
+
+
+def _is_older(seen: tuple[int, int], known: Known) -> bool:
+    return 0 < seen[0] < known.rules.version or 0 < seen[1] < known.version
 
 
 def _rules_at_least(seen: int) -> Rules:

@@ -43,9 +43,9 @@ def be_told_by(source: Source | None) -> None:
     _source = source
 
 
-def may_lag() -> bool:
-    """Whether what `current` says may be older than what this process has read since."""
-    return _source is not None
+def may_lag(company_id: UUID, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Whether what `current` says is from memory now, and so may be older than what this process has read since."""
+    return _source is not None and _source(company_id, connections[using]) is not None
 
 
 def as_stored(scope: UUID, vendor: str) -> UUID | str:

@@ -182,11 +182,15 @@ def _watch(stop: threading.Event, wake: threading.Event) -> None:
 
 
 class Watched:
-    """What the thread knows: the versions of the rules, of tokens, and of every company that this process has read."""
+    """What the thread knows: the versions of the rules, of tokens, and of every company that this process has read.
+
+    Before it has asked for one, it takes it to be what this process has read already. So it finds out when that has
+    gone back meanwhile: restoring a backup cuts every connection, and with it whoever was watching.
+    """
 
     def __init__(self) -> None:
         self._companies: Collection[UUID] = ()
-        self._known: Mapping[UUID, int] = {NIL: NEVER_READ, TOKENS: NEVER_READ}
+        self._known: Mapping[UUID, int] = {NIL: _held(NIL), TOKENS: NEVER_READ}
 
     def look(self, ears: listening.Postgres | listening.SQLite) -> None:
         """Ask once, tell everybody, and bring up to date what has changed."""
@@ -194,7 +198,10 @@ class Watched:
         companies = snapshots.companies()
         if companies is not self._companies:
             self._companies = companies
-            self._known = {scope: self._known.get(scope, NEVER_READ) for scope in (NIL, TOKENS, *companies)}
+            asked = self._known
+            self._known = {
+                scope: asked[scope] if scope in asked else _held(scope) for scope in (NIL, TOKENS, *companies)
+            }
         before, asked_at = self._known, monotonic()
         with _turns_soon():
             differing = ears.differing(before)
@@ -205,6 +212,11 @@ class Watched:
         _told = Told(asked_at, self._known)
         changed = {scope for scope in differing if before[scope] != NEVER_READ}
         snapshots.warm({None if scope == NIL else scope for scope in changed})
+
+
+def _held(scope: UUID) -> int:
+    held = snapshots.version_held(None if scope == NIL else scope)
+    return NEVER_READ if held is None else held
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from flags import sharedcache, snapshots
 from flags.loading import Loaded, Malformed, load
-from flags.models import Flag, Override
+from flags.models import Flag, Override, Version
+from flags.versions import NIL
 from tenants import rls
 from tenants.models import Company, Plan
 from tests.factories import CompanyFactory, FlagFactory, OverrideFactory
@@ -327,6 +328,30 @@ def spoil(monkeypatch, **texts: str) -> None:
         )
 
     monkeypatch.setattr(snapshots, "load", spoilt)
+
+
+def version_of(scope) -> int:
+    return Version.objects.get(scope=scope).n
+
+
+def test_versions_that_go_back_are_believed_and_what_was_read_since_is_forgotten(acme, flag, django_assert_num_queries):
+    """A backup is restored under a process that goes on: right at once, and as quick as ever after the first answer."""
+    override = OverrideFactory(company=acme, flag=flag, enabled=False)
+    rules, own = version_of(NIL), version_of(acme.pk)
+    flag.default_enabled = True
+    flag.save()
+    Override.objects.filter(pk=override.pk).update(enabled=True)
+    assert ask(acme)["trip_map"]
+    with transaction.atomic():
+        Flag.objects.filter(pk="trip_map").update(default_enabled=False)
+        Override.objects.filter(pk=override.pk).update(enabled=False)
+        with rls.acting_as_nobody():
+            Version.objects.filter(scope=NIL).update(n=rules)
+            Version.objects.filter(scope=acme.pk).update(n=own)
+    assert not ask(acme)["trip_map"]
+    assert snapshots.version_held(None) == rules
+    with django_assert_num_queries(1):
+        assert not ask(acme)["trip_map"]
 
 
 def test_rules_that_are_not_whole_are_not_taken_in_and_the_last_good_ones_are_kept(acme, flag, monkeypatch, caplog):

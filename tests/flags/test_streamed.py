@@ -322,18 +322,56 @@ def test_when_notifications_are_lost_looking_carries_it(acme, other, trip_map):
             triggers.install(connection)
 
 
-def test_versions_that_go_back_make_a_process_forget(acme, streamed, trip_map):
-    """A backup is restored: older versions of other rows, under our feet."""
-    switch(True)
-    until_silent(acme)
+def rewound(change) -> None:
+    """Make a change whose rules get an older version than those before: what a restored backup looks like."""
     rules = versions.as_stored(versions.NIL, connection.vendor)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("select n from flags_version where scope = %s", [rules])
         (before,) = cursor.fetchone()
-        switch(False)
+        change()
         with rls.acting_as_nobody():
             cursor.execute("update flags_version set n = %s where scope = %s", [before - 1, rules])
+
+
+def test_versions_that_go_back_make_a_process_forget(acme, streamed, trip_map):
+    """A backup is restored: older versions of other rows, under our feet."""
+    switch(True)
+    until_silent(acme)
+    rewound(lambda: switch(False))
     until(lambda: not features_for(None, acme)["trip_map"])
+
+
+def test_versions_that_go_back_while_nobody_watches_make_a_process_forget(acme, streamed, trip_map, monkeypatch):
+    """Restoring a backup cuts all connections first. Whoever connects again must not take what is held for newer."""
+    switch(True)
+    until_silent(acme)
+    away, tried = threading.Event(), threading.Event()
+    look = watching.Watched.look
+
+    def unless_away(watched, ears):
+        if away.is_set():
+            tried.set()
+            raise OperationalError("terminating connection due to administrator command")
+        look(watched, ears)
+
+    monkeypatch.setattr(watching.Watched, "look", unless_away)
+    away.set()
+    assert tried.wait(10)
+    rewound(lambda: switch(False))
+    assert not features_for(None, acme)["trip_map"], "The database itself says that time has gone back."
+    away.clear()
+    until_silent(acme)
+    assert not features_for(None, acme)["trip_map"]
+
+
+def test_who_begins_to_watch_knows_what_is_held(acme, trip_map):
+    """Without a reader that finds out first: the one who watches does."""
+    switch(True)
+    assert features_for(None, acme)["trip_map"]
+    rewound(lambda: switch(False))
+    watching.Watched().look(watching.listening.open_ears())
+    assert acme.pk not in snapshots.companies()
+    assert snapshots.version_held(None) is None
 
 
 # Threads

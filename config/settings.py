@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "config.csp.ContentSecurityPolicyMiddleware",  # Outside all that may refuse a request: refusals are pages too.
     "config.cors.CorsMiddleware",
     "config.health.ProbeMiddleware",
+    "config.zones.ZoneMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -82,8 +82,9 @@ def in_words(left: timedelta) -> str:
 
 
 def moment_in_words(moment: datetime) -> str:
-    """Return a moment as people say it here, to the minute."""
-    return f"{moment:%a} {moment.day} {moment:%b %H:%M} UTC"
+    """Return a moment as people say it here, to the minute and in the time zone that is active, with its name."""
+    local = timezone.localtime(moment)
+    return f"{local:%a} {local.day} {local:%b %H:%M %Z}"
 
 
 def states_of(releases: Collection[Release], at: datetime | None = None) -> dict[UUID, list[GateState]]:

@@ -45,7 +45,7 @@ class _BulkForm(forms.Form):
         error_messages={"invalid_choice": "There is no such channel. Choose one from the list."},
     )
     expires_at = forms.DateTimeField(
-        required=False, input_formats=[MINUTE], error_messages={"invalid": "Write it as 2027-03-03T14:00, in UTC."}
+        required=False, input_formats=[MINUTE], error_messages={"invalid": "Write it as 2027-03-03T14:00."}
     )
     reason = forms.CharField(required=False, max_length=500)
     expected = forms.IntegerField(required=False, min_value=0)

@@ -190,7 +190,7 @@ class NewTokenForm(ChangeForm):
         label="Until",
         input_formats=[MINUTE, "%Y-%m-%dT%H:%M:%S"],
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTE),
-        help_text="In UTC. Without an end it works until somebody revokes it.",
+        help_text="In your time zone. Without an end it works until somebody revokes it.",
     )
 
     def take_company(self, company: Company | None) -> None:

@@ -149,7 +149,7 @@ class OverrideForm(ChangeForm):
         label="Until",
         input_formats=[MINUTE, "%Y-%m-%dT%H:%M:%S"],
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTE),
-        help_text="In UTC. From then on the company inherits again, by itself.",
+        help_text="In your time zone. From then on the company inherits again, by itself.",
     )
     paused = forms.BooleanField(
         required=False, label="Paused", help_text="Keep it for later; the company inherits meanwhile."

@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.template.loader import get_template
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
@@ -18,12 +19,14 @@ DRAWINGS_KEPT = 8000
 def draw(component: str, /, **facts: Any) -> SafeString:
     """Show a component, like `include … with … only`, for facts that can be compared: texts, numbers, lists of them.
 
-    The same facts are drawn once in the life of a process, so nothing in a component may depend on anything else.
+    The same facts are drawn once for each time zone in the life of a process, so nothing in a component may depend on
+    anything else.
     """
     kept = tuple((fact, tuple(value) if isinstance(value, list) else value) for fact, value in facts.items())
-    return _draw.__wrapped__(component, kept) if settings.DEBUG else _draw(component, kept)
+    zone = timezone.get_current_timezone_name()
+    return _draw.__wrapped__(component, kept, zone) if settings.DEBUG else _draw(component, kept, zone)
 
 
 @lru_cache(DRAWINGS_KEPT)
-def _draw(component: str, facts: tuple[tuple[str, Hashable], ...]) -> SafeString:
+def _draw(component: str, facts: tuple[tuple[str, Hashable], ...], zone: str) -> SafeString:
     return mark_safe(get_template(component).render(dict(facts)).strip())  # noqa: S308 - a template has escaped what needs it

@@ -8,7 +8,7 @@
   const root = document.documentElement;
   const byId = (id) => document.getElementById(id);
 
-  // Theme: the only thing kept in the browser. No choice means the system's.
+  // Theme. No choice means the system's.
 
   const savedTheme = () => {
     try {
@@ -38,22 +38,50 @@
 
   showTheme(savedTheme());
 
-  // Times: <time datetime> says how long ago; its title says exactly when, in the reader's zone.
+  // Times: <time datetime> says how long ago; its title says exactly when, in the reader's zone. Whoever cannot hover, or
+  // wants to compare, asks for exact times. The server knows the zone from a cookie, and reads what is typed in it.
+
+  const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const saysZone = `headgate_zone=${zone}`;
+  if (zone && zone !== root.dataset.zone && !document.cookie.split("; ").includes(saysZone)) {
+    document.cookie = `${saysZone}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+    if ("asked" in root.dataset && document.cookie.includes(saysZone)) location.reload();
+  }
+
+  const wantsExact = () => {
+    try {
+      return localStorage.getItem("times") === "exact";
+    } catch {
+      return false;
+    }
+  };
+  const chooseTimes = () => {
+    try {
+      localStorage.setItem("times", wantsExact() ? "ago" : "exact");
+    } catch {
+      return; // then they stay as they are
+    }
+    showTimes();
+  };
 
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  const minute = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
   const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
   const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
   const showTimes = (within = document) => {
-    for (const time of within.querySelectorAll("time[datetime]:not([data-exact])")) {
+    const exactly = wantsExact();
+    for (const button of document.querySelectorAll("[data-times-choice]")) button.setAttribute("aria-pressed", String(exactly));
+    for (const time of within.querySelectorAll("time[datetime]")) {
       const then = new Date(time.dateTime);
       if (Number.isNaN(then.valueOf())) continue;
       const seconds = (then - Date.now()) / 1000;
       const [unit, length] = units.find(([, size]) => Math.abs(seconds) >= size) || ["second", Infinity]; // "now"
       time.title = exact.format(then);
-      time.textContent =
-        Math.abs(seconds) > 30 * 86400 ? day.format(then) : relative.format(Math.trunc(seconds / length), unit);
+      if (time.dataset.exact === "day") time.textContent = day.format(then);
+      else if (exactly || "exact" in time.dataset) time.textContent = minute.format(then);
+      else time.textContent = Math.abs(seconds) > 30 * 86400 ? day.format(then) : relative.format(Math.trunc(seconds / length), unit);
     }
   };
 
@@ -146,6 +174,7 @@
 
     if ((found = hit("[data-copy]"))) copyText(found);
     else if ((found = hit("[data-theme-choice]"))) chooseTheme(found.dataset.themeChoice);
+    else if (hit("[data-times-choice]")) chooseTimes();
     else if (hit("[data-dismiss]")) hit(".toast, .notice")?.remove();
     else if (hit("[data-close-drawer]") && (found = hit(".drawer"))) {
       event.preventDefault();

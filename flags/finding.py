@@ -13,7 +13,7 @@ from flags.models import ChannelDefault, Flag, Override
 from flags.querytext import COMPANIES, FLAGS, Language, Problem, Query, Term, listed, parse, quoted, unknown
 from flags.releasemodels import Release
 from tenants.models import Company, Plan, ReleaseChannel, User
-from tenants.names import holds, named
+from tenants.names import begins, holds, named
 
 OFFERED = 8
 FUZZY_AMONG = 500
@@ -68,7 +68,7 @@ class _Data:
     def company(self, value: str) -> Company:
         found = overview.find_company(value) or overview.find_company(value.lower())
         if found is None:
-            near = Company.objects.filter(slug__startswith=value[:1].lower()).order_by("slug")
+            near = Company.objects.filter(begins(value[:1].lower())).order_by("slug")
             raise _Unknown(value, near.values_list("slug", flat=True)[:FUZZY_AMONG], "Write the slug of a company.")
         return found
 

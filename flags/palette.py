@@ -15,7 +15,7 @@ from flags.models import Flag
 from flags.releasemodels import Release
 from flags.viewmodels import SavedView
 from tenants.models import Company, User
-from tenants.names import named
+from tenants.names import begins, named
 
 SHOWN = 5
 FORGIVING_AMONG = 2000
@@ -238,7 +238,7 @@ def _companies(text: str) -> list[Company]:
     found = list(named(rows, *text.split()).order_by("name", "pk")[: SHOWN + 1])
     if not found:
         # Among those that begin alike: nobody reads a hundred thousand names for a slip of typing.
-        near = rows.filter(slug__startswith=text[:2]).values_list("slug", "name")[:FORGIVING_AMONG]
+        near = rows.filter(begins(text[:2])).order_by("slug").values_list("slug", "name")[:FORGIVING_AMONG]
         alike = _alike(text, dict(near))[:SHOWN]
         found = sorted(rows.filter(slug__in=alike), key=lambda company: alike.index(company.slug))
     return found

@@ -42,6 +42,15 @@ def named(companies: QuerySet[Company], *words: str) -> QuerySet[Company]:
     return companies.filter(kept)
 
 
+def begins(text: str) -> Q:
+    """Return the condition that a company's slug begins with a text, which an index serves if it is ASCII."""
+    condition = Q(slug__startswith=text)
+    if text and text.isascii():
+        # By order may be asked before a policy. Where slugs are sorted by rules of a language, it finds a little less.
+        condition &= Q(slug__gte=text, slug__lt=text[:-1] + chr(ord(text[-1]) + 1))
+    return condition
+
+
 def holds(word: str) -> Q:
     """Return the condition that a company's name or slug holds a word. Reads every name there is."""
     # SQLite knows upper and lower case of ASCII alone.

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from tenants import rls, trigrams
 from tenants.models import Company, NameTrigram
-from tenants.names import holds, named
+from tenants.names import begins, holds, named
 from tests.factories import CompanyFactory
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +97,12 @@ def test_a_condition_finds_the_same(companies):
         assert set(Company.objects.filter(holds(word)).values_list("slug", flat=True)) == found(word)
         others = set(Company.objects.exclude(holds(word)).values_list("slug", flat=True))
         assert others == set(NAMES) - found(word)
+
+
+@pytest.mark.parametrize("begun", ["", "g", "gl", "ba", "b", "acme-", "z", "~", "\x7f", "é", "%", "_"])
+def test_slugs_that_begin_with_a_text(companies, begun):
+    slugs = set(Company.objects.filter(begins(begun)).values_list("slug", flat=True))
+    assert slugs == {slug for slug in NAMES if slug.startswith(begun)}
 
 
 def test_a_search_is_a_query_like_others(companies):

@@ -1,17 +1,33 @@
 """History as people look for it: filters, and the lines of one flag, company or request."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import reduce
+from operator import or_
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from flags.keyset import Stretch, stretch
+from flags.keyset import Stretch, nearest, stretch
 from flags.models import Change
 from tenants.models import Company, Membership, User
 
 VIA = ("console", "company", "api", "command", "shell", "system")
+ORDER = ("at", "id")
+LOOKED_THROUGH = 10_000
+"""How many lines of history are looked through for a text at a time."""
+LOOKED_AT_FIRST = 500
+"""How many are tried before: databases take text for rare, and read and sort all lines where a few fill a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Stretch):
+    """Some lines of history. `unfinished` says that looking stopped, before the page was full, with lines left."""
+
+    unfinished: bool = False
 
 
 def find_changes(
@@ -30,6 +46,43 @@ def find_changes(
 
     `since` and `until` are days in the present time zone, both included. `q` is looked for in reasons and names.
     """
+    exact = _exactly(flag=flag, company=company, verb=verb, via=via, since=since, until=until, batch=batch)
+    return exact.filter(_saying(actor, q))
+
+
+def page_of_changes(
+    size: int, *, after: str = "", before: str = "", actor: str = "", q: str = "", **exact: Any
+) -> Page:
+    """Return one page of the history that matches, newest first; filters are those of `find_changes`.
+
+    No index serves text, so it is looked for in the next LOOKED_THROUGH lines at a time, which the page may end with
+    before it is full.
+    """
+    changes, backwards = _exactly(**exact), bool(before) and not after
+    if not (actor or q):
+        found = newest_first(changes, size, after=after, before=before)
+        return Page(found.rows, found.previous, found.next)
+    for number in (LOOKED_AT_FIRST, LOOKED_THROUGH):
+        near, end = nearest(changes, ORDER, number, after=after, before=before, descending=True)
+        found = newest_first(near.filter(_saying(actor, q)), size, after=after, before=before)
+        is_full = bool(found.previous if backwards else found.next)
+        if is_full or not end:
+            return Page(found.rows, found.previous, found.next)
+    if backwards:
+        return Page(found.rows, end, found.next, unfinished=True)
+    return Page(found.rows, found.previous, end, unfinished=True)
+
+
+def _exactly(
+    *,
+    flag: str = "",
+    company: str = "",
+    verb: str = "",
+    via: str = "",
+    since: date | None = None,
+    until: date | None = None,
+    batch: UUID | None = None,
+) -> QuerySet[Change]:
     changes = Change.objects.all()
     exact = {"flag": flag, "verb": verb, "via": via}
     changes = changes.filter(**{field: value for field, value in exact.items() if value})
@@ -39,19 +92,21 @@ def find_changes(
         # By id where there is one, which has an index; by the name it had then where the company is gone.
         known = Company.objects.filter(slug=company).values_list("pk", flat=True).first()
         changes = changes.filter(company_id=known) if known else changes.filter(company_slug=company)
-    if actor:
-        changes = changes.filter(Q(actor__icontains=actor) | Q(actor_name__icontains=actor))
     if since:
         changes = changes.filter(at__gte=_midnight(since))
     if until:
         changes = changes.filter(at__lt=_midnight(until + timedelta(days=1)))
+    return changes
+
+
+def _saying(actor: str, q: str) -> Q:
+    condition = Q()
+    if actor:
+        condition &= Q(actor__icontains=actor) | Q(actor_name__icontains=actor)
     if q:
         names = ("reason", "flag", "flag_name", "company_name", "company_slug", "actor_name")
-        found = Q()
-        for name in names:
-            found |= Q(**{f"{name}__icontains": q})
-        changes = changes.filter(found)
-    return changes
+        condition &= reduce(or_, (Q(**{f"{name}__icontains": q}) for name in names))
+    return condition
 
 
 # What is done to people, in verbs.
@@ -76,7 +131,7 @@ def batch_sizes(changes: Iterable[Change]) -> dict[UUID, int]:
 
 def newest_first(changes: QuerySet[Change], size: int, *, after: str = "", before: str = "") -> Stretch:
     """Return one page of history; `after` and `before` are cursors of another."""
-    return stretch(changes, ("at", "id"), size, after=after, before=before, descending=True)
+    return stretch(changes, ORDER, size, after=after, before=before, descending=True)
 
 
 def made_by_request(request_id: str) -> Change | None:

@@ -24,6 +24,9 @@ from flags.sentences import FieldChange, Sentence, compared, fields, sentence
 from tenants.models import Company
 
 CHANGES_PER_PAGE = 50
+LOOK_ON = (
+    f"{history.LOOKED_THROUGH:,} changes were looked through. There are more: look on, or name a flag or a company."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
     """Every change as a sentence, newest first, with filters that live in the address."""
     form = ChangeFilterForm(request.GET)
     filters = form.filters()
-    page = history.newest_first(history.find_changes(**filters), CHANGES_PER_PAGE, **CursorForm(request.GET).filters())
+    page = history.page_of_changes(CHANGES_PER_PAGE, **filters, **CursorForm(request.GET).filters())
     context = {
         "form": form,
         "filters": filters,
@@ -112,6 +115,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
         "today": timezone.localdate(),
         "newer": address(request, before=page.previous, after=None) if page.previous else None,
         "older": address(request, after=page.next, before=None) if page.next else None,
+        "unfinished": LOOK_ON if page.unfinished else "",
         "files": [
             (kind.upper(), address(request, reverse(f"console:change_{kind}"), before=None, after=None))
             for kind in ("csv", "json")

@@ -8,6 +8,7 @@ import time_machine
 from flags import changes, companies, history
 from flags.models import Change
 from tenants import provenance
+from tests.factories import ChangeFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -94,3 +95,53 @@ def test_a_line_says_which_row_it_was_although_that_did_not_change(alice, acme, 
     assert Change.objects.first().after == {"user": dan.email, "enabled": True, "reason": "why"}
     companies.add_member(acme, dan.email, "admin", actor=alice)
     assert Change.objects.first().after == {"user": dan.email, "role": "admin"}
+
+
+@pytest.fixture
+def twelve(monkeypatch):
+    """Twelve lines, of which every fifth speaks of rain; four are looked through at a time."""
+    monkeypatch.setattr(history, "LOOKED_THROUGH", 4)
+    monkeypatch.setattr(history, "LOOKED_AT_FIRST", 3)
+    for minute in range(12):
+        with time_machine.travel(datetime(2026, 3, 1, 12, minute, tzinfo=UTC), tick=False):
+            ChangeFactory(reason="rain" if minute % 5 == 0 else "sun", flag="red" if minute % 2 else "green")
+
+
+def minutes(page: history.Page) -> list[int]:
+    return [change.at.minute for change in page.rows]
+
+
+def test_text_is_looked_for_among_so_many_lines_at_a_time(twelve):
+    pages = [history.page_of_changes(3, q="rain")]
+    while pages[-1].next:
+        pages.append(history.page_of_changes(3, q="rain", after=pages[-1].next))
+    assert [(minutes(page), page.unfinished) for page in pages] == [([10], True), ([5], True), ([0], False)]
+    back = [history.page_of_changes(3, q="rain", before=pages[-1].previous)]
+    while back[-1].previous:
+        back.append(history.page_of_changes(3, q="rain", before=back[-1].previous))
+    assert [minutes(page) for page in back] == [[], [5], [10]]
+    assert [page.unfinished for page in back] == [True, True, False]
+
+
+def test_a_full_page_goes_on_behind_its_last_line(twelve):
+    page = history.page_of_changes(2, q="SUN")
+    assert (minutes(page), page.unfinished) == ([11, 9], False)
+    assert minutes(history.page_of_changes(2, q="SUN", after=page.next)) == [8, 7]
+
+
+def test_only_lines_of_what_is_named_exactly_are_looked_through(twelve):
+    page = history.page_of_changes(3, q="rain", flag="red")
+    assert (minutes(page), page.unfinished) == ([5], True)
+    page = history.page_of_changes(3, q="rain", flag="red", after=page.next)
+    assert (minutes(page), page.unfinished, page.next) == ([], False, "")
+
+
+def test_without_text_every_line_counts(twelve):
+    page = history.page_of_changes(5, flag="green")
+    assert (minutes(page), page.unfinished) == ([10, 8, 6, 4, 2], False)
+    assert not history.page_of_changes(5, flag="green", after=page.next).next
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense", "W10", "WyIxIiwgIjIiXQ"])
+def test_what_is_no_cursor_looks_from_the_newest(twelve, cursor):
+    assert minutes(history.page_of_changes(3, q="rain", after=cursor)) == [10]

@@ -42,6 +42,19 @@ def test_each_line_opens_to_what_changed(alices, alice):
     assert "<ins>Bo</ins>" in page
 
 
+def test_a_search_says_where_it_stopped_and_looks_on(alices, monkeypatch):
+    monkeypatch.setattr(history.history, "LOOKED_AT_FIRST", 1)
+    monkeypatch.setattr(history.history, "LOOKED_THROUGH", 2)
+    for reason in ("rain", "sun", "sun"):
+        ChangeFactory(reason=reason)
+    page = alices.get(HISTORY, {"q": "rain"})
+    assert "No change matches so far" in text_of(page)
+    assert history.LOOK_ON in text_of(page)
+    page = alices.get(page.context["older"])
+    assert "— rain" in text_of(page)
+    assert "looked through" not in text_of(page)
+
+
 def test_days_are_told_apart(alices, alice):
     with time_machine.travel("2026-03-01T12:00:00+00:00", tick=False):
         changes.kill("api_access", actor=alice, reason="leak")

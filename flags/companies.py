@@ -13,10 +13,12 @@ from flags.models import Grant
 from flags.recording import (
     Actor,
     authorise,
+    check_seen,
     check_version,
     clean_reason,
     clean_text,
     record,
+    stamp,
     validate,
     writing,
 )
@@ -216,10 +218,12 @@ def add_member(
     name: str = "",
     reason: str = "",
     batch: uuid.UUID | None = None,
+    seen: str | None = None,
 ) -> Membership:
     """Let a person belong to a company, or change the role of one who does. Makes the account if it is new.
 
     A new account has no password; it is set by a link (an invitation). The first company of a person is home.
+    Raises Conflict if `seen`, a `stamp_of_role`, is out of date.
     """
     authorise(actor, WRITE, company)
     reason = clean_reason(reason)
@@ -237,10 +241,11 @@ def add_member(
         if user is None:
             user = User.objects.create_user(email, name=name)
         membership = Membership.objects.filter(company=company, user=user).first()
-        before = {} if membership is None else {"user": user.email, "role": membership.role}
+        before = {} if membership is None else _role_state(user, membership)
         after = {"user": user.email, "role": role}
         if before == after and membership is not None:
             return membership
+        check_seen(before, seen, thing=f"the role of {user}", yours=after)
         if membership is None:
             is_home = not Membership.objects.filter(user=user, is_home=True).exists()
             membership = Membership(company=company, user=user, is_home=is_home)
@@ -253,14 +258,27 @@ def add_member(
     return membership
 
 
-def remove_member(company: Company, user: User, *, actor: Actor, reason: str = "") -> bool:
-    """End a person's belonging, and with it their grants there, at once. Returns whether they belonged."""
+def stamp_of_role(membership: Membership) -> str:
+    """Return what a form carries of somebody's role, to say later what it saw."""
+    return stamp(_role_state(membership.user, membership))
+
+
+def _role_state(user: User, membership: Membership) -> dict[str, Any]:
+    return {"user": user.email, "role": membership.role}
+
+
+def remove_member(company: Company, user: User, *, actor: Actor, reason: str = "", seen: str | None = None) -> bool:
+    """End a person's belonging, and with it their grants there, at once. Returns whether they belonged.
+
+    Raises Conflict if `seen`, a `stamp_of_role`, is out of date.
+    """
     authorise(actor, WRITE, company)
     reason = clean_reason(reason)
     with writing("remove a member"):
         membership = Membership.objects.filter(company=company, user=user).first()
         if membership is None:
             return False
+        check_seen(_role_state(user, membership), seen, thing=f"the role of {user}", yours={})
         granted = sorted(Grant.objects.filter(company=company, user=user).values_list("flag_id", flat=True))
         before = {"user": user.email, "role": membership.role, "grants": granted}
         was_home = membership.is_home

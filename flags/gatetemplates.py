@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from flags.exceptions import ChangeRefused, Invalid, Missing
-from flags.recording import Actor, authorise, clean_reason, clean_text, record, writing
+from flags.recording import Actor, authorise, check_seen, clean_reason, clean_text, record, stamp, writing
 from flags.releasemodels import GateTemplate
 from tenants import roles
 from tenants.models import ReleaseChannel
@@ -45,9 +45,18 @@ def add_gate(
 
 
 def edit_gate(
-    pk: uuid.UUID, *, actor: Actor, title: str | None = None, rank: int | None = None, reason: str = ""
+    pk: uuid.UUID,
+    *,
+    actor: Actor,
+    title: str | None = None,
+    rank: int | None = None,
+    reason: str = "",
+    seen: str | None = None,
 ) -> GateTemplate:
-    """Change the title or the place of a gate. What it checks stays: that would be another gate."""
+    """Change the title or the place of a gate. What it checks stays: that would be another gate.
+
+    Raises Conflict if `seen`, a `stamp_of` the gate, is out of date.
+    """
     authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("edit a gate"):
@@ -60,6 +69,7 @@ def edit_gate(
         _check(gate.check_kind, gate.rank)
         after = _state(gate)
         if before != after:
+            check_seen(_named(before), seen, thing="this gate", yours=_named(after))
             _refuse_twin(gate.channel_id, gate.title, gate.pk)
             gate.save()
             record("edit_gate", actor=actor, before=before, after=after, reason=reason, keep=("gate", "channel"))
@@ -95,15 +105,25 @@ def _number_anew(gates: Sequence[GateTemplate], *, actor: Actor, reason: str) ->
             record("edit_gate", actor=actor, before=before, after=after, reason=reason, keep=keep, batch=batch)
 
 
-def remove_gate(pk: uuid.UUID, *, actor: Actor, reason: str = "") -> None:
-    """Take a gate away, for releases that begin from now on. Raises Missing."""
+def remove_gate(pk: uuid.UUID, *, actor: Actor, reason: str = "", seen: str | None = None) -> None:
+    """Take a gate away, for releases that begin from now on. Raises Missing, and Conflict like `edit_gate`."""
     authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("remove a gate"):
         gate = _gate(pk)
         before = _state(gate)
+        check_seen(_named(before), seen, thing="this gate", yours={})
         gate.delete()
         record("remove_gate", actor=actor, before=before, after={}, reason=reason)
+
+
+def stamp_of(gate: GateTemplate) -> str:
+    """Return what a form carries of a gate, to say later what it saw. Its place is left out: others move it along."""
+    return stamp(_named(_state(gate)))
+
+
+def _named(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name != "rank"}
 
 
 def _gate(pk: uuid.UUID) -> GateTemplate:

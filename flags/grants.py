@@ -6,7 +6,18 @@ from typing import Any
 
 from flags.exceptions import Invalid
 from flags.models import Grant
-from flags.recording import Actor, actor_user, authorise, clean_expiry, clean_reason, locked_flag, record, writing
+from flags.recording import (
+    Actor,
+    actor_user,
+    authorise,
+    check_seen,
+    clean_expiry,
+    clean_reason,
+    locked_flag,
+    record,
+    stamp,
+    writing,
+)
 from tenants.models import Company, Membership, User
 
 WRITE = "tenants:write"
@@ -22,10 +33,12 @@ def grant(
     reason: str = "",
     expires_at: datetime | None = None,
     batch: uuid.UUID | None = None,
+    seen: str | None = None,
 ) -> Grant:
     """Let one person use, or with `enabled=False` not use, what the company has (rules 11 and 12).
 
-    Raises Invalid for somebody who is not of the company: a grant never widens it.
+    Raises Invalid for somebody who is not of the company: a grant never widens it; Conflict if `seen`, a `stamp_of`
+    what they held, is out of date.
     """
     authorise(actor, WRITE, company)
     reason = clean_reason(reason)
@@ -38,6 +51,7 @@ def grant(
         row = Grant.objects.filter(company=company, user=user, flag=flag).first()
         before = {} if row is None else _grant_state(row)
         after = {"user": user.email, "enabled": enabled, "reason": reason, "expires_at": expires_at}
+        check_seen(before, seen, thing=f"what {user} holds of {flag.name}", yours=after)
         if row is None or row.expires_at != expires_at:
             clean_expiry(expires_at)
         row = row or Grant(company=company, user=user, flag=flag)
@@ -60,9 +74,16 @@ def grant(
 
 
 def revoke(
-    company: Company, user: User, key: str, *, actor: Actor, reason: str = "", batch: uuid.UUID | None = None
+    company: Company,
+    user: User,
+    key: str,
+    *,
+    actor: Actor,
+    reason: str = "",
+    batch: uuid.UUID | None = None,
+    seen: str | None = None,
 ) -> bool:
-    """Take a person's grant, or denial, away. Returns whether there was one."""
+    """Take a person's grant, or denial, away. Returns whether there was one. Raises Conflict like `grant`."""
     authorise(actor, WRITE, company)
     reason = clean_reason(reason)
     with writing("revoke a grant"):
@@ -71,9 +92,15 @@ def revoke(
         if row is None:
             return False
         before = _grant_state(row)
+        check_seen(before, seen, thing=f"what {user} holds of {flag.name}", yours={})
         row.delete()
         record("revoke", actor=actor, flag=flag, company=company, before=before, after={}, reason=reason, batch=batch)
     return True
+
+
+def stamp_of(row: Grant | None) -> str:
+    """Return what a form carries of what a person holds, or of nothing, to say later what it saw."""
+    return stamp({} if row is None else _grant_state(row))
 
 
 def _grant_state(row: Grant) -> dict[str, Any]:

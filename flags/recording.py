@@ -3,6 +3,8 @@
 The write modules (changes, companies, releases) are built from these few pieces and nothing else is.
 """
 
+import hashlib
+import json
 import re
 import unicodedata
 import uuid
@@ -143,6 +145,22 @@ def check_version(stored: int, expected: int | None, *, thing: str, current: Any
             current=current,
             yours=yours,
             version=stored,
+        )
+
+
+def stamp(state: Mapping[str, Any]) -> str:
+    """Return what a form carries of a state that has no version, to tell afterwards whether it is still so."""
+    told = json.dumps({name: plain(value) for name, value in state.items()}, sort_keys=True)
+    return hashlib.blake2s(told.encode(), digest_size=8).hexdigest()
+
+
+def check_seen(state: Mapping[str, Any], seen: str | None, *, thing: str, yours: Mapping[str, Any]) -> None:
+    """Refuse a change that was made from another state than this, by its stamp. Raises Conflict with both values."""
+    if seen is not None and seen != stamp(state):
+        raise Conflict(
+            f"Somebody changed {thing} meanwhile. Look at what it is now, and decide again.",
+            current={name: plain(value) for name, value in state.items()},
+            yours={name: plain(value) for name, value in yours.items()},
         )
 
 

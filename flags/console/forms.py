@@ -68,7 +68,7 @@ class ChangeFilterForm(FilterForm):
 
 
 class ChangeForm(forms.Form):
-    """What every change carries: why, and which version of the thing one saw.
+    """What every change carries: why, and which version of the thing one saw; `seen` where it has no version.
 
     `ask` asks for the impact first; a switch sends it, and a drawer leaves it out. `place` says which part of the site
     is shown afterwards, `next` where to go without scripts.
@@ -76,6 +76,7 @@ class ChangeForm(forms.Form):
 
     reason = forms.CharField(required=False)
     version = forms.IntegerField(required=False, min_value=0)
+    seen = forms.CharField(required=False)
     ask = forms.BooleanField(required=False)
     place = forms.ChoiceField(required=False, choices=[("row", "row"), ("page", "page"), ("board", "board")])
     next = forms.CharField(required=False)

@@ -12,11 +12,13 @@ from flags import changes, gatetemplates
 from flags.console.forms import ChangeForm
 from flags.console.releaseforms import GateTemplateForm, MoveForm
 from flags.console.responses import (
+    both_values,
     console_view,
     done,
     drawer_target,
     malformed,
     page_or_fragment,
+    seen_by,
     status_of,
 )
 from flags.exceptions import ChangeRefused
@@ -76,7 +78,9 @@ def gate_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
         gate,
         form,
         "edit",
-        lambda said, who: gatetemplates.edit_gate(pk, actor=who, title=said["title"], reason=said["reason"]),
+        lambda said, who: gatetemplates.edit_gate(
+            pk, actor=who, title=said["title"], reason=said["reason"], seen=said["seen"] or None
+        ),
     )
 
 
@@ -86,7 +90,11 @@ def gate_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
     gate = get_object_or_404(GateTemplate.objects.select_related("channel"), pk=pk)
     form = ChangeForm(request.POST) if request.method == "POST" else ChangeForm()
     return _ask(
-        request, gate, form, "remove", lambda said, who: gatetemplates.remove_gate(pk, actor=who, reason=said["reason"])
+        request,
+        gate,
+        form,
+        "remove",
+        lambda said, who: gatetemplates.remove_gate(pk, actor=who, reason=said["reason"], seen=said["seen"] or None),
     )
 
 
@@ -120,11 +128,14 @@ def _ask(
             refusal = refused
         else:
             return _changed(request)
+        gate = get_object_or_404(GateTemplate.objects.select_related("channel"), pk=gate.pk)
     drawer_id = f"drawer-{kind}-{gate.pk}"
     context: dict[str, Any] = {
         "gate": gate,
         "form": form,
+        "seen": seen_by(form, refusal, gatetemplates.stamp_of(gate)),
         "refusal": refusal,
+        "both": both_values(refusal),
         "needs_reason": changes.reason_is_required(),
         "action": request.path,
         "drawer": f"console/_gate_{kind}_drawer.html",

@@ -1,5 +1,7 @@
 """Grants: letting one person of a company use a feature, or not use it."""
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -7,16 +9,20 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from flags import changes, roster
+from flags import changes, grants, roster
 from flags.console.companies import company_or_404
 from flags.console.companyforms import GrantForm, PeopleFilterForm, PickPersonForm
+from flags.console.forms import ChangeForm
 from flags.console.people import changed, drawer, list_context, member_or_404
 from flags.console.responses import (
+    both_values,
     console_view,
     drawer_target,
     fragment,
+    malformed,
     page_or_fragment,
     say_what_changed,
+    seen_by,
     status_of,
     wants_fragment,
 )
@@ -34,12 +40,16 @@ def member_grants(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
     """Show what somebody holds; a POST grants them a feature, or denies it."""
     company = company_or_404(slug)
     membership = member_or_404(company, user)
+
+    def seen() -> str:
+        return _stamps(Grant.objects.filter(company=company, user=user).select_related("user"))
+
     if request.method == "GET":
         form = GrantForm(initial=_initial(company, user, request.GET.get("flag", "")))
-        return drawer(request, company, membership, "grants", form)
+        return drawer(request, company, membership, "grants", form, seen=seen)
     form = GrantForm(request.POST)
     if not form.is_valid():
-        return drawer(request, company, membership, "grants", form, status=422)
+        return drawer(request, company, membership, "grants", form, status=422, seen=seen)
     said = form.cleaned_data
     try:
         changes.grant(
@@ -50,26 +60,44 @@ def member_grants(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
             actor=request.principal.user,
             reason=said["reason"],
             expires_at=said["expires_at"],
+            seen=_stamp_in(said["seen"], said["flag"].key, otherwise=grants.stamp_of(None)),
         )
     except ChangeRefused as refusal:
-        return drawer(request, company, membership, "grants", form, refusal=refusal)
+        return drawer(request, company, membership, "grants", form, refusal=refusal, seen=seen)
     return changed(request, company, user)
 
 
-@console_view("POST")
+@console_view("GET", "POST")
 def member_revoke(request: HttpRequest, slug: str, user: UUID, key: str) -> HttpResponse:
-    """Take somebody's grant, or denial, away."""
+    """Take somebody's grant, or denial, away, for a reason of its own."""
     company = company_or_404(slug)
     membership = member_or_404(company, user)
     flag = get_object_or_404(Flag, key=key)
-    try:
-        changes.revoke(
-            company, membership.user, flag.key, actor=request.principal.user, reason=request.POST.get("reason", "")
-        )
-    except ChangeRefused as refusal:
-        form = GrantForm(initial=_initial(company, user, key))
-        return drawer(request, company, membership, "grants", form, refusal=refusal)
-    if request.POST.get("place") == "page":
+    form = ChangeForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    said = form.cleaned_data
+    refusal: ChangeRefused | None = None
+    if request.method == "POST":
+        try:
+            changes.revoke(
+                company,
+                membership.user,
+                flag.key,
+                actor=request.principal.user,
+                reason=said["reason"],
+                seen=said["seen"] or None,
+            )
+        except ChangeRefused as refused:
+            refusal = refused
+    if request.method == "GET" or refusal is not None:
+        held = Grant.objects.filter(company=company, user=user, flag=flag).select_related("flag", "created_by").first()
+        shown = {"flag": flag, "held": held, "place": said["place"]}
+        if said["place"] == "page":
+            shown |= {"return_focus": "grant-company", "close_url": _of_flag(key), "next": _of_flag(key)}
+        seen = partial(grants.stamp_of, held)
+        return drawer(request, company, membership, "revoke", form, refusal=refusal, seen=seen, **shown)
+    if said["place"] == "page":
         return flag_changed(request, key, "page", _of_flag(key))
     return changed(request, company, user)
 
@@ -106,6 +134,7 @@ def company_grant(request: HttpRequest, slug: str, key: str) -> HttpResponse:
             actor=request.principal.user,
             reason=said["reason"],
             expires_at=said["expires_at"],
+            seen=_stamp_in(said["seen"], member.user.email),
         )
     except ChangeRefused as refusal:
         return _pick(request, company, flag, form, refusal=refusal)
@@ -129,6 +158,17 @@ def _initial(company: Company, user: UUID, key: str) -> dict[str, Any]:
     return {"flag": flag} | _as_held(held)
 
 
+def _stamps(held: Iterable[Grant]) -> str:
+    """Return the stamps of all that somebody holds, by flag, as their drawer carries them."""
+    return " ".join(["held", *(f"{grant.flag_id}={grants.stamp_of(grant)}" for grant in held)])
+
+
+def _stamp_in(said: str, name: str, *, otherwise: str | None = None) -> str | None:
+    """Return the stamp that a form carries for this flag or person; None where it carries none at all."""
+    stamps = dict(word.rpartition("=")[::2] for word in said.split())
+    return stamps.get(name, otherwise) if stamps else None
+
+
 def _as_held(held: Grant) -> dict[str, Any]:
     return {name: getattr(held, name) for name in ("enabled", "reason", "expires_at")}
 
@@ -150,11 +190,17 @@ def _pick(
     drawer_id = f"drawer-grant-{flag.key}"
     on_flag = form["place"].value() == "page"
     back = _of_flag(flag.key) if on_flag else reverse("console:company_members", args=[company.slug])
+    # Of whom is not said before somebody is chosen, and then nothing was seen of them.
+    typed = str(form["email"].value() or "").strip().lower()
+    held = Grant.objects.filter(company=company, flag=flag, user__email=typed).first() if typed else None
+    now = f"{typed}={grants.stamp_of(held)}" if typed else ""
     context: dict[str, Any] = {
         "company": company,
         "flag": flag,
         "form": form,
+        "seen": seen_by(form, refusal, now),
         "refusal": refusal,
+        "both": both_values(refusal),
         "needs_reason": changes.reason_is_required(),
         "action": reverse("console:company_grant", args=[company.slug, flag.key]),
         "drawer": "console/_company_grant_drawer.html",

@@ -1,5 +1,6 @@
 """A company's people: who they are, what they may see, adding and removing them."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from flags.console.companyforms import ROLES, NewMemberForm, PeopleFilterForm, R
 from flags.console.forms import ChangeForm
 from flags.console.paging import address
 from flags.console.responses import (
+    both_values,
     console_view,
     done,
     drawer_target,
@@ -23,6 +25,7 @@ from flags.console.responses import (
     malformed,
     page_or_fragment,
     say_what_changed,
+    seen_by,
     status_of,
     wants_fragment,
     way_back,
@@ -132,7 +135,12 @@ def member_role(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
     said = form.cleaned_data
     try:
         companies.add_member(
-            company, membership.user.email, said["role"], actor=request.principal.user, reason=said["reason"]
+            company,
+            membership.user.email,
+            said["role"],
+            actor=request.principal.user,
+            reason=said["reason"],
+            seen=said["seen"] or None,
         )
     except ChangeRefused as refusal:
         return drawer(request, company, membership, "role", form, refusal=refusal)
@@ -150,17 +158,18 @@ def member_remove(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
     if request.method == "GET":
         return drawer(request, company, membership, "remove", form)
     try:
+        said = form.cleaned_data
         if not companies.remove_member(
-            company, membership.user, actor=request.principal.user, reason=form.cleaned_data["reason"]
+            company, membership.user, actor=request.principal.user, reason=said["reason"], seen=said["seen"] or None
         ):
             raise Missing("They do not belong to this company any more.", code="MEMBER_NOT_FOUND")
     except ChangeRefused as refusal:
         return drawer(request, company, membership, "remove", form, refusal=refusal)
-    said = say_what_changed(request)
+    told = say_what_changed(request)
     if not wants_fragment(request):
         return redirect(_back(request, company))
     context = {"company": company, "user": membership.user, "held": roster.granted_flags(company)}
-    return fragment(request, "console/_member_gone.html", context, target=f"#member-{user}", said=said)
+    return fragment(request, "console/_member_gone.html", context, target=f"#member-{user}", said=told)
 
 
 def row_context(request: HttpRequest, company: Company, membership: Membership) -> dict[str, Any]:
@@ -178,15 +187,23 @@ def drawer(
     *,
     refusal: ChangeRefused | None = None,
     status: int = 200,
+    seen: Callable[[], str] | None = None,
     **shown: Any,
 ) -> HttpResponse:
-    """Show one of a person's drawers, with a refusal in its own words and nothing that was typed lost."""
+    """Show one of a person's drawers, with a refusal in its own words and nothing that was typed lost.
+
+    `seen` returns the stamp of what it is about, as it is now, where that is not the role.
+    """
+    if refusal is not None:
+        membership = member_or_404(company, membership.user_id)  # As it is now.
     drawer_id = f"drawer-{name}-{membership.user_id}"
     others = Membership.objects.filter(company=company, role=Role.ADMIN).exclude(pk=membership.pk)
     context: dict[str, Any] = {
         **row_context(request, company, membership),
         "form": form,
+        "seen": seen_by(form, refusal, companies.stamp_of_role(membership) if seen is None else seen()),
         "refusal": refusal,
+        "both": both_values(refusal),
         "is_last_admin": membership.role == Role.ADMIN and not others.exists(),
         "needs_reason": changes.reason_is_required(),
         "action": request.path,

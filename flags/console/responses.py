@@ -128,6 +128,12 @@ def both_values(refusal: ChangeRefused | None) -> list[FieldChange]:
     return compared(now, wanted)
 
 
+def seen_by(form: forms.Form, refusal: ChangeRefused | None, now: str) -> str:
+    """Return what a form is to say it saw: how things are `now` where that is shown, otherwise what it said before."""
+    said = str(form["seen"].value() or "") if form.is_bound else ""
+    return now if isinstance(refusal, Conflict) or not said else said
+
+
 def _as_state(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value

@@ -93,17 +93,13 @@ def flag_channel(request: HttpRequest, key: str, channel: str) -> HttpResponse:
 @console_view("GET", "POST")
 def flag_kill(request: HttpRequest, key: str) -> HttpResponse:
     """Turn a flag off for everybody, at once, keeping what is stored."""
-    return _life(
-        request, key, "kill", rules={"killed": True}, act=lambda why: changes.kill(key, **why), needs_reason=True
-    )
+    return _life(request, key, "kill", rules={"killed": True}, act=changes.kill, needs_reason=True)
 
 
 @console_view("GET", "POST")
 def flag_revive(request: HttpRequest, key: str) -> HttpResponse:
     """Take a kill back: exactly the state before it returns."""
-    return _life(
-        request, key, "revive", rules={"killed": False}, act=lambda why: changes.revive(key, **why), needs_reason=True
-    )
+    return _life(request, key, "revive", rules={"killed": False}, act=changes.revive, needs_reason=True)
 
 
 @console_view("GET", "POST")
@@ -116,7 +112,7 @@ def flag_delete(request: HttpRequest, key: str) -> HttpResponse:
     def act(why: dict[str, Any]) -> None:
         if form.cleaned_data["key"] != key:
             raise Invalid("The key was not typed as it is.", errors={"key": [f"Type {key} to delete it."]})
-        changes.delete_flag(key, **why)
+        changes.delete_flag(key, version=form.cleaned_data["version"], **why)
 
     def finish() -> HttpResponse:
         say_what_changed(request)
@@ -144,7 +140,8 @@ def flag_archive(request: HttpRequest, key: str) -> HttpResponse:
         key,
         "archive",
         rules={"archived": True},
-        act=lambda why: archiving.archive(key, **why),
+        act=archiving.archive,
+        minds_others=True,
         shown={
             "readiness": archiving.readiness(flag),
             "dependents_left": Flag.objects.live().filter(requirements__requires=key).order_by("name"),
@@ -155,7 +152,7 @@ def flag_archive(request: HttpRequest, key: str) -> HttpResponse:
 @console_view("GET", "POST")
 def flag_restore(request: HttpRequest, key: str) -> HttpResponse:
     """Bring an archived flag back, with everything that was stored."""
-    return _life(request, key, "restore", rules={"archived": False}, act=lambda why: archiving.restore(key, **why))
+    return _life(request, key, "restore", rules={"archived": False}, act=archiving.restore, minds_others=True)
 
 
 def _life(
@@ -164,21 +161,26 @@ def _life(
     kind: str,
     *,
     rules: dict[str, bool],
-    act: Callable[[dict[str, Any]], Any],
+    act: Callable[..., Any],
     needs_reason: bool = False,
+    minds_others: bool = False,
     shown: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """Bring what ends or begins a flag's working life through the gate. It is always asked about."""
+    """Bring what ends or begins a flag's working life through the gate. It is always asked about.
+
+    With `minds_others` it is refused where somebody changed the flag since the drawer was drawn; a kill never is.
+    """
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
         return malformed(form)
+    seen = {"version": form.cleaned_data["version"]} if minds_others else {}
     return _switch(
         request,
         form,
         key,
         kind,
         proposed=Proposed(key, rules=rules),
-        act=act,
+        act=lambda why: act(key, **seen, **why),
         shown=shown,
         always_asks=True,
         needs_reason=needs_reason,

@@ -131,12 +131,18 @@
     if (target && (document.activeElement === document.body || !document.activeElement)) target.focus();
   };
 
-  const closeDrawer = (drawer) => {
+  const removeDrawer = (drawer) => {
     returnTo = drawer.dataset.returnFocus || null;
     drawer.remove();
     const trigger = firstOf(returnTo);
     if (trigger?.hasAttribute("aria-expanded")) trigger.setAttribute("aria-expanded", "false");
     focusReturned();
+  };
+
+  // Whoever cares for what is typed in it (unsaved.js) may hold the event back, and close it later.
+  const closeDrawer = (drawer) => {
+    const close = () => removeDrawer(drawer);
+    if (drawer.dispatchEvent(new CustomEvent("closedrawer", { bubbles: true, cancelable: true, detail: { close } }))) close();
   };
 
   const openDialog = (dialog, opener) => {
@@ -197,7 +203,10 @@
     if (menu) {
       menu.open = false;
       menu.querySelector("summary").focus();
-    } else if (drawer && !event.target.closest("dialog")) closeDrawer(drawer);
+    } else if (drawer && !event.target.closest("dialog")) {
+      event.preventDefault(); // or it would also close the dialog that may ask first
+      closeDrawer(drawer);
+    }
   });
 
   // htmx.

@@ -1,16 +1,25 @@
 /* What somebody typed outlives their session. When a request is answered with "sign in first", the fields of its form
    are put aside for this tab, and put back once the same person has signed in: for half an hour, and only once. Never
-   kept are passwords, files and hidden fields. The form in a drawer is shown on the page of its own that it has. */
+   kept are passwords, files and hidden fields, but for the version that the form was drawn with: whoever changed the
+   same thing meanwhile is told of, and not written over. The form in a drawer is shown on the page of its own. */
 "use strict";
 
 (() => {
   const NAME = "kept";
   const HOLDS = 30 * 60_000;
   const FIELDS = "textarea, select, input:not([type=hidden], [type=password], [type=file], [type=submit], [type=button])";
-  const OURS = ["csrfmiddlewaretoken", "version", "next", "ask"]; // not part of the address of a drawer's page
+  const SEEN = ["version", "seen"]; // hidden fields that say which state a form was drawn with
+  const OURS = ["csrfmiddlewaretoken", "next", "ask", ...SEEN]; // not part of the address of a drawer's page
 
   const person = () => document.body.dataset.person;
   const path = (form) => new URL(form.getAttribute("action") || location.href, location).pathname;
+
+  // What a field holds: one value, or all that are chosen of several.
+  const valueOf = (field) => (field.multiple && field.options ? [...field.selectedOptions].map((one) => one.value) : field.value);
+  const setValue = (field, value) => {
+    if (!Array.isArray(value)) field.value = value;
+    else for (const option of field.options ?? []) option.selected = value.includes(option.value);
+  };
 
   const put = (entry) => {
     try {
@@ -30,8 +39,9 @@
 
   const keep = (form, isOver) => {
     const fields = [...form.querySelectorAll(FIELDS)].filter((field) => field.name);
-    const values = fields.map(({ name, value, checked }) => [name, value, checked]);
-    put({ person: person(), at: Date.now(), path: path(form), isOver, values });
+    const values = fields.map((field) => [field.name, valueOf(field), field.checked]);
+    const seen = SEEN.map((name) => [name, form.elements[name]?.value]).filter(([, value]) => value !== undefined);
+    put({ person: person(), at: Date.now(), path: path(form), isOver, values, seen });
   };
 
   const pageOf = (form) => {
@@ -57,9 +67,10 @@
       );
       if (!field) continue;
       if (["checkbox", "radio"].includes(field.type)) field.checked = checked;
-      else field.value = value;
+      else setValue(field, value);
       field.dispatchEvent(new Event("change", { bubbles: true }));
     }
+    for (const [name, value] of entry.seen) if (form.elements[name]) form.elements[name].value = value;
     document.dispatchEvent(new CustomEvent("toast", { detail: { level: "kept" } }));
   };
 

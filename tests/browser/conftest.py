@@ -85,6 +85,14 @@ def visit(browser, demo_server: DemoServer, sessions: dict[str, dict], complaint
     """
     contexts = []
 
+    def answered(dialog) -> None:
+        """Let a page be left with something typed; no page of ours opens any other dialog of the browser."""
+        if dialog.type == "beforeunload":
+            dialog.accept()
+        else:
+            complaints.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
     def visited(account: dict[str, str] | None, at: str = "/", anew: bool = False, **options):
         known = None if anew or account is None else sessions.get(account["email"])
         context = browser.new_context(base_url=demo_server.url, storage_state=known, **options)
@@ -93,7 +101,7 @@ def visit(browser, demo_server: DemoServer, sessions: dict[str, dict], complaint
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", answered)
         if account is not None and not known:
             page.goto(f"/login/?{urlencode({'next': at})}")
             serving.sign_in(page, account)

@@ -35,7 +35,7 @@ def test_in_the_middle_of_an_htmx_action_the_drawer_comes_back_with_its_input(vi
     end_session(ana)
     drawer.get_by_role("button", name="Save for Kestrel Express").click()
     expect(ana.get_by_text("Sign in to go on to the page you asked for.")).to_be_visible()
-    assert "version" not in kept(ana)
+    assert "csrf" not in kept(ana)
     sign_in(ana, account)
 
     expect(ana.get_by_text(BACK).first).to_be_visible()
@@ -65,6 +65,35 @@ def test_a_form_of_a_whole_page_comes_back_with_its_input(visit, demo_server):
     expect(ana.get_by_text("Half a page of thoughts").first).to_be_visible()
     ana.goto(f"{FLAG}edit/")
     assert ana.get_by_text(BACK).count() == 0
+
+
+def test_all_that_was_chosen_of_several_comes_back(visit, demo_server):
+    account = demo_server.account("super_admin")
+    ana = visit(account, f"{FLAG}edit/", anew=True)
+    several = ["billing_enabled", "driver_chat"]
+    ana.get_by_label("Requires").select_option(several)
+    end_session(ana)
+    ana.get_by_role("button", name="Save").first.click()
+    sign_in(ana, account)
+    expect(ana.get_by_label("Requires")).to_have_values(several)
+
+
+def test_what_a_colleague_changed_meanwhile_is_told_and_not_written_over(visit, demo_server):
+    account, other = [one for one in demo_server.accounts if one["role"] == "super_admin"][:2]
+    ana = visit(account, f"{FLAG}edit/", anew=True)
+    ana.get_by_label("Description").fill("What Ana thinks")
+    end_session(ana)
+    tom = visit(other, f"{FLAG}edit/")
+    tom.get_by_label("Description").fill("What Tom thinks")
+    tom.get_by_role("button", name="Save").first.click()
+    expect(tom.get_by_text("What Tom thinks").first).to_be_visible()
+    ana.get_by_role("button", name="Save").first.click()
+    sign_in(ana, account)
+    expect(ana.get_by_label("Description")).to_have_value("What Ana thinks")
+    ana.get_by_role("button", name="Save").first.click()
+    expect(ana.get_by_role("alert").first).to_be_visible()
+    expect(ana.get_by_text("What Tom thinks").first).to_be_visible()
+    expect(ana.get_by_label("Description")).to_have_value("What Ana thinks")
 
 
 def test_nobody_else_gets_what_was_typed(visit, demo_server):

@@ -17,3 +17,8 @@ def text_of(response: HttpResponse) -> str:
 def said_by(response: HttpResponse) -> str:
     """Return the same as a reader hears it: no space before a full stop only because markup ended there."""
     return re.sub(r" ([.,;:])", r"\1", text_of(response))
+
+
+def seen_in(response: HttpResponse) -> str:
+    """Return the stamp of what a drawer shows, as it sends it back."""
+    return unescape(re.search(r'name="seen" value="([^"]+)"', response.content.decode())[1])

@@ -6,7 +6,7 @@ from flags import gatetemplates, releases
 from flags.gates import states
 from flags.models import Change
 from flags.releasemodels import GateTemplate
-from tests.flags.console.browsing import HTMX, said_by, text_of
+from tests.flags.console.browsing import HTMX, said_by, seen_in, text_of
 
 pytestmark = pytest.mark.django_db
 PAGE = "/super-admin/releases/gates/"
@@ -56,6 +56,26 @@ def test_a_gate_is_renamed(alices, gate):
     taken = alices.post(url, {"title": "No console errors"}, headers=HTMX)
     assert taken.status_code == 409
     assert 'value="No console errors"' in taken.content.decode()
+
+
+@pytest.mark.parametrize("path", ["", "remove/"])
+def test_a_gate_that_somebody_else_renamed_meanwhile_is_told(alices, alice, gate, path):
+    url = f"{PAGE}{gate.pk}/{path}"
+    seen = seen_in(alices.get(url, headers=HTMX))
+    gatetemplates.edit_gate(gate.pk, title="By Tom", actor=alice)
+    told = alices.post(url, {"title": "By me", "reason": "tidier", "seen": seen}, headers=HTMX)
+    assert (told.status_code, titles()[0]) == (409, "By Tom")
+    assert "gate By Tom" in text_of(told)
+    assert 'value="tidier"' in told.content.decode()
+    alices.post(url, {"title": "By me", "seen": seen_in(told)}, headers=HTMX)
+    assert "By Tom" not in titles()
+
+
+def test_a_gate_that_others_move_along_is_no_conflict(alices, alice, gate):
+    seen = seen_in(alices.get(f"{PAGE}{gate.pk}/", headers=HTMX))
+    gatetemplates.move_gate(gate.pk, 1, actor=alice)
+    alices.post(f"{PAGE}{gate.pk}/", {"title": "By me", "seen": seen}, headers=HTMX)
+    assert titles()[1] == "By me"
 
 
 def test_a_gate_is_moved_and_stays_at_an_end(alices, gate):

@@ -10,7 +10,7 @@ from flags import changes
 from flags.features import features_for
 from flags.models import Change, Flag, Grant
 from tests.factories import FlagFactory, GrantFactory
-from tests.flags.console.browsing import HTMX, said_by, text_of
+from tests.flags.console.browsing import HTMX, said_by, seen_in, text_of
 
 pytestmark = pytest.mark.django_db
 PEOPLE = "/super-admin/companies/acme/members/"
@@ -93,12 +93,53 @@ def test_without_scripts_it_is_given_on_a_page(alices, routes, dan, dans):
 def test_it_is_revoked_from_the_drawer(alices, routes, acme, dan, dans):
     GrantFactory(company=acme, user=dan, flag=routes)
     drawer = alices.get(dans, headers=HTMX).content.decode()
-    [revoke] = re.findall(r'formaction="([^"]+)"', drawer)
-    response = alices.post(revoke, headers=HTMX)
+    [revoke] = re.findall(r'hx-get="([^"]+)/revoke/', drawer)
+    asked = alices.get(f"{revoke}/revoke/", headers=HTMX)
+    assert "Dan can no longer use it at Acme." in said_by(asked)
+    response = alices.post(f"{revoke}/revoke/", {"seen": seen_in(asked), "reason": "left the team"}, headers=HTMX)
     assert response["HX-Retarget"] == f"#member-{dan.pk}"
     assert not Grant.objects.exists()
     assert not features_for(dan, acme)["routes"]
-    assert Change.objects.first().verb == "revoke"
+    assert Change.objects.values_list("verb", "reason").first() == ("revoke", "left the team")
+
+
+def test_revoking_says_nothing_of_the_reason_for_another_grant(alices, routes, acme, dan, dans):
+    GrantFactory(company=acme, user=dan, flag=routes, reason="trained")
+    drawer = alices.get(f"{dans}?flag=routes", headers=HTMX).content.decode()
+    assert 'value="trained"' in drawer
+    asked = alices.get(f"{dans}routes/revoke/", headers=HTMX).content.decode()
+    assert 'name="reason" value=""' in asked
+
+
+def test_what_somebody_else_granted_meanwhile_is_told_and_what_was_typed_stays(alices, alice, routes, acme, dan, dans):
+    seen = seen_in(alices.get(dans, headers=HTMX))
+    changes.grant(acme, dan, "routes", actor=alice, reason="by Tom")
+    form = {"flag": "routes", "enabled": "false", "reason": "by me", "seen": seen}
+    told = alices.post(dans, form, headers=HTMX)
+    assert told.status_code == 409
+    assert "reason by Tom by me" in text_of(told)
+    assert 'value="by me"' in told.content.decode()
+    assert Grant.objects.get().enabled
+    alices.post(dans, form | {"seen": seen_in(told)}, headers=HTMX)
+    assert not Grant.objects.get().enabled
+
+
+def test_what_was_granted_of_another_feature_is_no_conflict(alices, alice, routes, acme, dan, dans):
+    seen = seen_in(alices.get(dans, headers=HTMX))
+    changes.grant(acme, dan, "driver_management", enabled=False, actor=alice)
+    response = alices.post(dans, {"flag": "routes", "enabled": "true", "seen": seen}, headers=HTMX)
+    assert response.status_code == 200
+
+
+def test_a_grant_that_changed_meanwhile_is_not_revoked_unseen(alices, alice, routes, acme, dan, dans):
+    grant = changes.grant(acme, dan, "routes", actor=alice, reason="trained")
+    seen = seen_in(alices.get(f"{dans}routes/revoke/", headers=HTMX))
+    changes.grant(acme, dan, "routes", enabled=False, actor=alice, reason="by Tom")
+    told = alices.post(f"{dans}routes/revoke/", {"seen": seen, "reason": "by me"}, headers=HTMX)
+    assert told.status_code == 409
+    assert "by Tom" in text_of(told)
+    assert 'value="by me"' in told.content.decode()
+    assert Grant.objects.get(pk=grant.pk).reason == "by Tom"
 
 
 def test_a_reason_that_is_missing_is_asked_for_when_revoking(alices, routes, acme, dan, dans, settings):
@@ -140,6 +181,20 @@ def test_a_feature_is_granted_to_whoever_was_found(alices, routes, acme, dan):
     assert Grant.objects.get().user == dan
     assert alices.post(ROUTES, form | {"enabled": "false"})["Location"] == PEOPLE
     assert not Grant.objects.get().enabled
+
+
+def test_from_the_feature_too_a_conflict_is_told(alices, alice, routes, acme, dan, cora):
+    changes.grant(acme, dan, "routes", actor=alice, reason="trained")
+    seen = seen_in(alices.get(ROUTES, {"email": dan.email}, headers=HTMX))
+    changes.grant(acme, dan, "routes", enabled=False, actor=alice, reason="by Tom")
+    form = {"email": dan.email, "enabled": "true", "reason": "by me", "seen": seen}
+    told = alices.post(ROUTES, form, headers=HTMX)
+    assert (told.status_code, Grant.objects.get().enabled) == (409, False)
+    assert "reason by Tom by me" in text_of(told)
+    # Of somebody else, typed in their place, nothing was seen.
+    assert alices.post(ROUTES, form | {"email": cora.email}, headers=HTMX).status_code == 200
+    assert alices.post(ROUTES, form | {"seen": seen_in(told)}, headers=HTMX).status_code == 200
+    assert Grant.objects.get(user=dan).enabled
 
 
 @pytest.mark.parametrize("email", ["carol@globex.example", "nobody@acme.example", ""])

@@ -5,10 +5,11 @@ import re
 import pytest
 from django.core import mail
 
+from flags import companies
 from flags.models import Change, Grant
 from tenants.models import Membership, Role, User
 from tests.factories import GrantFactory, MembershipFactory, UserFactory
-from tests.flags.console.browsing import HTMX, said_by, text_of
+from tests.flags.console.browsing import HTMX, said_by, seen_in, text_of
 
 pytestmark = pytest.mark.django_db
 PEOPLE = "/super-admin/companies/acme/members/"
@@ -193,6 +194,18 @@ def test_without_scripts_a_role_is_changed_on_a_page(alices, acme, dan):
     done = alices.post(f"{PEOPLE}{dan.pk}/role/", {"role": "admin", "next": here})
     assert (done.status_code, done["Location"]) == (302, here)
     assert role_of(dan) == Role.ADMIN
+
+
+def test_a_role_that_somebody_else_changed_meanwhile_is_told(alices, alice, acme, dan):
+    url = f"{PEOPLE}{dan.pk}/role/"
+    seen = seen_in(alices.get(url, headers=HTMX))
+    companies.add_member(acme, dan.email, "admin", actor=alice)
+    told = alices.post(url, {"role": "coordinator", "reason": "by me", "seen": seen}, headers=HTMX)
+    assert (told.status_code, role_of(dan)) == (409, Role.ADMIN)
+    assert "role admin coordinator" in text_of(told)
+    assert 'value="by me"' in told.content.decode()
+    alices.post(url, {"role": "coordinator", "seen": seen_in(told)}, headers=HTMX)
+    assert role_of(dan) == Role.COORDINATOR
 
 
 @pytest.mark.parametrize("role", ["", "emperor"])

@@ -42,6 +42,7 @@ ELSEWHERE = {
     "_nav_item": "stands in every page's sidebar",
     "_palette": "stands around every page, opened by Ctrl K",
     "_toast_templates": "stands around every page, for scripts",
+    "_unsaved": "stands around every page, opened where something typed would be dropped",
     "_workspaces": "in the head of a company's pages, for who works in several",
 }
 

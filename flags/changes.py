@@ -16,6 +16,7 @@ from flags import gatekeeping
 from flags.exceptions import ChangeRefused, Invalid, Missing
 from flags.grants import grant as grant  # One door for every verb, whichever file it lives in.
 from flags.grants import revoke as revoke
+from flags.grants import stamp_of_grant as stamp_of_grant
 from flags.models import KEY, KEY_PATTERN, ChannelDefault, Flag, Requirement, RetiredKey
 from flags.optins import remove_opt_in as remove_opt_in
 from flags.optins import set_opt_in as set_opt_in

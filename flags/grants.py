@@ -37,7 +37,7 @@ def grant(
 ) -> Grant:
     """Let one person use, or with `enabled=False` not use, what the company has (rules 11 and 12).
 
-    Raises Invalid for somebody who is not of the company: a grant never widens it; Conflict if `seen`, a `stamp_of`
+    Raises Invalid for somebody who is not of the company: a grant never widens it; Conflict if `seen`, a `stamp_of_grant`
     what they held, is out of date.
     """
     authorise(actor, WRITE, company)
@@ -98,7 +98,7 @@ def revoke(
     return True
 
 
-def stamp_of(row: Grant | None) -> str:
+def stamp_of_grant(row: Grant | None) -> str:
     """Return what a form carries of what a person holds, or of nothing, to say later what it saw."""
     return stamp({} if row is None else _grant_state(row))
 

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from flags import changes, grants, roster
+from flags import changes, roster
 from flags.console.companies import company_or_404
 from flags.console.companyforms import GrantForm, PeopleFilterForm, PickPersonForm
 from flags.console.forms import ChangeForm
@@ -60,7 +60,7 @@ def member_grants(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
             actor=request.principal.user,
             reason=said["reason"],
             expires_at=said["expires_at"],
-            seen=_stamp_in(said["seen"], said["flag"].key, otherwise=grants.stamp_of(None)),
+            seen=_stamp_in(said["seen"], said["flag"].key, otherwise=changes.stamp_of_grant(None)),
         )
     except ChangeRefused as refusal:
         return drawer(request, company, membership, "grants", form, refusal=refusal, seen=seen)
@@ -95,7 +95,7 @@ def member_revoke(request: HttpRequest, slug: str, user: UUID, key: str) -> Http
         shown = {"flag": flag, "held": held, "place": said["place"]}
         if said["place"] == "page":
             shown |= {"return_focus": "grant-company", "close_url": _of_flag(key), "next": _of_flag(key)}
-        seen = partial(grants.stamp_of, held)
+        seen = partial(changes.stamp_of_grant, held)
         return drawer(request, company, membership, "revoke", form, refusal=refusal, seen=seen, **shown)
     if said["place"] == "page":
         return flag_changed(request, key, "page", _of_flag(key))
@@ -160,7 +160,7 @@ def _initial(company: Company, user: UUID, key: str) -> dict[str, Any]:
 
 def _stamps(held: Iterable[Grant]) -> str:
     """Return the stamps of all that somebody holds, by flag, as their drawer carries them."""
-    return " ".join(["held", *(f"{grant.flag_id}={grants.stamp_of(grant)}" for grant in held)])
+    return " ".join(["held", *(f"{grant.flag_id}={changes.stamp_of_grant(grant)}" for grant in held)])
 
 
 def _stamp_in(said: str, name: str, *, otherwise: str | None = None) -> str | None:
@@ -193,7 +193,7 @@ def _pick(
     # Of whom is not said before somebody is chosen, and then nothing was seen of them.
     typed = str(form["email"].value() or "").strip().lower()
     held = Grant.objects.filter(company=company, flag=flag, user__email=typed).first() if typed else None
-    now = f"{typed}={grants.stamp_of(held)}" if typed else ""
+    now = f"{typed}={changes.stamp_of_grant(held)}" if typed else ""
     context: dict[str, Any] = {
         "company": company,
         "flag": flag,

@@ -37,8 +37,8 @@ def grant(
 ) -> Grant:
     """Let one person use, or with `enabled=False` not use, what the company has (rules 11 and 12).
 
-    Raises Invalid for somebody who is not of the company: a grant never widens it; Conflict if `seen`, a `stamp_of_grant`
-    what they held, is out of date.
+    Raises Invalid for somebody who is not of the company: a grant never widens it; Conflict if `seen`, the
+    `stamp_of_grant` of what they held, is out of date.
     """
     authorise(actor, WRITE, company)
     reason = clean_reason(reason)

@@ -122,6 +122,12 @@ def stamp_of(gate: GateTemplate) -> str:
     return stamp(_named(_state(gate)))
 
 
+def state_of(channel: str, title: str) -> dict[str, Any]:
+    """Return how the gate of this title before a channel is now, as history tells it; nothing where there is none."""
+    gate = GateTemplate.objects.filter(channel=channel, title=title).first()
+    return {} if gate is None else _state(gate)
+
+
 def _named(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name != "rank"}
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
 
-from flags import archiving, changes, companies, rollbacks
+from flags import archiving, changes, companies, gatetemplates, rollbacks
 from flags.changes import EDITABLE
 from flags.evaluation import ChannelAnswer, OverrideFact
 from flags.exceptions import ChangeRefused, Conflict, Missing
@@ -21,6 +21,9 @@ from tenants.models import Company, Plan, User
 
 State = dict[str, Any]
 WHOLES = ("change_companies", "change_people", "change_flags", "undo_batch")
+BATCHES = ("roll_back_companies", *WHOLES)
+OF_COMPANIES = ("edit_company", "move_company")
+MOVING = frozenset(("channel", "plan", "is_active"))
 OF_OVERRIDES = ("turn_on", "turn_off", "reset")
 
 
@@ -64,6 +67,11 @@ def revert(change: Change, *, actor: Actor, reason: str = "", batch: UUID | None
         )
 
 
+def deactivates(change: Change) -> bool:
+    """Whether taking it back deactivates a company, so that its people lose access at once."""
+    return change.verb in OF_COMPANIES and change.before.get("is_active") is False
+
+
 def proposed(change: Change) -> Proposed | None:
     """Return what taking this change back would propose, so that its impact can be shown; None if it moves no answer.
 
@@ -87,6 +95,10 @@ def proposed(change: Change) -> Proposed | None:
         return Proposed(change.flag, overrides={_company(change).pk: fact})
     if change.verb in ("set_opt_in", "remove_opt_in"):
         return Proposed(change.flag, opt_ins={_company(change).pk: was["enabled"] if before else None})
+    if change.verb in BATCHES and change.batch is not None:
+        after = rollbacks.overrides_after_undo(change.batch)
+        keys = {key for _, key in after}
+        return Proposed(keys.pop(), overrides={pk: fact for (pk, _), fact in after.items()}) if len(keys) == 1 else None
     if change.verb == "edit_flag":
         rules = {name: before[name] for name in ("is_killswitch", "is_self_service") if name in before}
         if "requires" in before:
@@ -159,6 +171,11 @@ def _company_state(change: Change) -> State:
     }
 
 
+def _gate_state(change: Change) -> State:
+    told = change.before
+    return gatetemplates.state_of(str(told.get("channel", "")), str(told.get("gate", "")))
+
+
 def _email(change: Change) -> str:
     return change.after.get("user", change.before.get("user", ""))
 
@@ -226,6 +243,11 @@ def _undo_batch(change: Change, was: State, by: State) -> None:
     rollbacks.undo_batch(change.batch, **by)
 
 
+def _undo_gate(change: Change, was: State, by: State) -> None:
+    by = {name: value for name, value in by.items() if name != "batch"}  # A gate is of no batch.
+    gatetemplates.add_gate(was["channel"], was["gate"], check_kind=was["kind"], rank=was["rank"], **by)
+
+
 def _undo_company(change: Change, was: State, by: State) -> None:
     companies.edit_company(_company(change), **by, **dict(change.before))
 
@@ -252,6 +274,7 @@ _UNDO: Mapping[str, tuple[Callable[[Change], State], Callable[[Change, State, St
     # What a batch changed is looked at line by line, by the verb that undoes it.
     "roll_back_companies": (lambda change: dict(change.after), _undo_batch),
     **dict.fromkeys(WHOLES, (lambda change: dict(change.after), _undo_batch)),
+    "remove_gate": (_gate_state, _undo_gate),
     "edit_company": (_company_state, _undo_company),
     "move_company": (_company_state, _undo_company),
 }

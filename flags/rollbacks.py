@@ -17,8 +17,9 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused, Missing
-from flags.impact import companies_with
+from flags.impact import COMPANIES_AT_ONCE, companies_with
 from flags.manyoverrides import Move, State, Witness, move_many, states
 from flags.models import Change, Flag
 from flags.recording import Actor, authorise, check_version, clean_reason, locked_flag, plain, record, writing
@@ -102,6 +103,25 @@ def undo_batch(batch: uuid.UUID, *, actor: Actor, reason: str = "") -> Outcome:
             what = {"overrides": changed, "batch": str(batch)}
             record("undo_batch", actor=actor, flag=only, before={}, after=what, reason=reason, batch=witness.batch)
     return Outcome(witness.batch, changed, kept)
+
+
+def overrides_after_undo(batch: uuid.UUID) -> dict[tuple[UUID, str], OverrideFact | None]:
+    """Return the overrides that `undo_batch` would set, or with None take away, by company and key, for their impact.
+
+    Empty for more than COMPANIES_AT_ONCE: whoever takes those back is told how many they are, and no more.
+    """
+    lines = Change.objects.filter(batch=batch)
+    if lines.filter(verb__in=UNDOABLE).count() > COMPANIES_AT_ONCE:
+        return {}
+    told = _told(lines)
+    keys = Flag.objects.in_bulk({key for _, key, _, _ in told}).keys()
+    moves, _ = _moves_back(told, keys, states(keys, {company_id for company_id, _, _, _ in told}))
+    return {
+        (company_id, key): None if after is None else OverrideFact(after.enabled, after.expires_at, after.paused)
+        for key, some in moves.items()
+        for (_, after), companies in some.items()
+        for company_id in companies
+    }
 
 
 def _told(lines: QuerySet[Change]) -> list[tuple[UUID, str, str, str]]:

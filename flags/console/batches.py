@@ -1,6 +1,7 @@
 """A change of many that has begun: watch it go on, stop it, and take all of it back."""
 
 import uuid
+from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from django.urls import reverse
 
 from flags import bulk, bulkdeeds, changes, reverting
 from flags.batchmodels import Batch
+from flags.bulkimpact import Move, impact_of_moves
 from flags.console.bulkforms import UndoForm
 from flags.console.responses import console_view, page_or_fragment, person, status_of
 from flags.exceptions import ChangeRefused
 from flags.models import Change, Flag
 from flags.requests import HttpRequest
 from flags.sentences import sentence
-from tenants.models import Company
+from tenants.models import Company, ReleaseChannel
 
 CHANGED_SHOWN = 50
 
@@ -71,6 +73,7 @@ def batch_undo(request: HttpRequest, pk: UUID) -> HttpResponse:
         "sentence": sentence(whole),
         "whole": whole,
         "total": bulk.lines_of(pk).count(),
+        "moves": _moves_back(pk),
         "form": form,
         "refusal": refusal,
         "batch": uuid.uuid4(),
@@ -97,6 +100,21 @@ def _shown(request: HttpRequest, found: Batch, refusal: ChangeRefused | None) ->
     said = "Done" if found.finished_at else ""
     status = 200 if refusal is None else status_of(refusal)
     return page_or_fragment(request, "console/batch.html", "console/_batch.html", context, status=status, said=said)
+
+
+def _moves_back(pk: UUID) -> list[tuple[ReleaseChannel, Move]]:
+    """Return the channels that companies moved by a batch would go back to, each with what that does.
+
+    Those that somebody has moved on since are left out, as they would be.
+    """
+    lines = bulk.lines_of(pk).filter(verb="move_company").order_by("id")
+    now = dict(Company.objects.filter(pk__in=lines.order_by().values("company_id")).values_list("pk", "channel"))
+    found: dict[str, list[UUID]] = defaultdict(list)
+    for company, was, became in lines.values_list("company_id", "before__channel", "after__channel"):
+        if was and now.get(company) == became:
+            found[was].append(company)
+    channels = ReleaseChannel.objects.filter(pk__in=found).order_by("rank")
+    return [(channel, impact_of_moves(found[channel.pk], channel.pk)) for channel in channels]
 
 
 def _changed(found: Batch) -> list[str]:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from flags.channelcompanies import NOW, SHARES, lines, share_of, shares
 from flags.channels import ChannelState, companies_per_channel, rails
 from flags.console.forms import FilterForm
+from flags.console.paging import counted, on_its_page
 from flags.console.responses import console_view, fragment, wants_fragment
 from flags.models import Flag
 from flags.requests import HttpRequest
@@ -36,7 +37,9 @@ def flag_companies(request: HttpRequest, key: str) -> HttpResponse:
         query = f"?{request.GET.urlencode()}" if request.GET else ""
         return redirect(reverse("console:flag_detail", args=[key]) + query + "#companies")
     context = companies_context(request.GET, flag, rails([key])[key], companies_per_channel())
-    return fragment(request, "console/_channel_companies.html", context | {"flag": flag})
+    said = counted(context["channel_companies"].rows, "company", "companies")
+    response = fragment(request, "console/_channel_companies.html", context | {"flag": flag}, said=said)
+    return on_its_page(request, response, reverse("console:flag_detail", args=[key]), CompaniesForm.base_fields)
 
 
 def companies_context(

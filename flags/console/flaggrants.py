@@ -1,5 +1,7 @@
 """Who may use a flag that needs a grant, on the flag's page: the list, and the way to grant it to one more."""
 
+from typing import Any
+
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -9,6 +11,7 @@ from flags import overview, roster
 from flags.console.flags import GRANTS_SHOWN, flag_context
 from flags.console.forms import GrantsForm, PickForm
 from flags.console.grants import company_grant
+from flags.console.paging import counted, on_its_page
 from flags.console.responses import console_view, fragment, page_or_fragment, wants_fragment
 from flags.models import Flag
 from flags.requests import HttpRequest
@@ -24,12 +27,14 @@ def flag_grants(request: HttpRequest, key: str) -> HttpResponse:
         query = f"?{request.GET.urlencode()}" if request.GET else ""
         return redirect(reverse("console:flag_detail", args=[key]) + query + "#grants")
     asked = GrantsForm(request.GET)
-    context = {
+    context: dict[str, Any] = {
         "flag": flag,
         "grants": overview.page_of_grants(flag, GRANTS_SHOWN, **asked.wanted),
         "granted_to": asked.filters().get("person", ""),
     }
-    return fragment(request, "console/_grant_table.html", context)
+    said = counted(context["grants"].rows, "grant", "grants")
+    response = fragment(request, "console/_grant_table.html", context, said=said)
+    return on_its_page(request, response, reverse("console:flag_detail", args=[key]), GrantsForm.base_fields)
 
 
 @console_view("GET")

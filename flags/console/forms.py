@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from flags.evaluation import ChannelAnswer
-from flags.exceptions import ChangeRefused, Conflict
+from flags.exceptions import ChangeRefused, Conflict, Invalid
 from flags.history import VIA
 from flags.models import KEY, Flag
 from flags.sentences import PHRASES
@@ -70,13 +70,14 @@ class ChangeFilterForm(FilterForm):
 class ChangeForm(forms.Form):
     """What every change carries: why, and which version of the thing one saw; `seen` where it has no version.
 
-    `ask` asks for the impact first; a switch sends it, and a drawer leaves it out. `place` says which part of the site
-    is shown afterwards, `next` where to go without scripts.
+    `typed` is the name of what cannot be brought back, by hand. `ask` asks for the impact first; a switch sends it, and
+    a drawer leaves it out. `place` says which part of the site is shown afterwards, `next` where to go without scripts.
     """
 
     reason = forms.CharField(required=False)
     version = forms.IntegerField(required=False, min_value=0)
     seen = forms.CharField(required=False)
+    typed = forms.CharField(required=False)
     ask = forms.BooleanField(required=False)
     place = forms.ChoiceField(required=False, choices=[("row", "row"), ("page", "page"), ("board", "board")])
     next = forms.CharField(required=False)
@@ -94,6 +95,12 @@ class ChangeForm(forms.Form):
         for field, errors in refusal.errors.items():
             if field in self.fields:
                 self.add_error(field, errors)
+
+
+def check_typed(form: ChangeForm, word: str, deed: str) -> None:
+    """Refuse what cannot be taken back until its name has been typed. Raises Invalid."""
+    if form.cleaned_data["typed"].strip() != word:
+        raise Invalid(f"{deed} needs {word} typed, as it is.", errors={"typed": [f"Type {word} to confirm."]})
 
 
 class OnOffField(forms.TypedChoiceField):

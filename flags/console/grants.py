@@ -92,7 +92,7 @@ def member_revoke(request: HttpRequest, slug: str, user: UUID, key: str) -> Http
             refusal = refused
     if request.method == "GET" or refusal is not None:
         held = Grant.objects.filter(company=company, user=user, flag=flag).select_related("flag", "created_by").first()
-        shown = {"flag": flag, "held": held, "place": said["place"]}
+        shown = {"flag": flag, "held": held, "place": said["place"], "return_focus": f"grants-{user}"}
         if said["place"] == "page":
             shown |= {"return_focus": "grant-company", "close_url": _of_flag(key), "next": _of_flag(key)}
         seen = partial(changes.stamp_of_grant, held)

@@ -12,8 +12,10 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
-from flags import history, reverting
-from flags.console.forms import ChangeFilterForm, ChangeForm, CursorForm
+from flags import history, reverting, rollbacks
+from flags.bulkimpact import impact_of_overrides
+from flags.companyimpact import CompanyImpact, impact_of_move
+from flags.console.forms import ChangeFilterForm, ChangeForm, CursorForm, check_typed
 from flags.console.gate import through_gate
 from flags.console.paging import address
 from flags.console.responses import console_view, go_to, malformed, page_or_fragment, say_what_changed, way_back
@@ -21,7 +23,7 @@ from flags.exceptions import Missing
 from flags.models import Change, Flag
 from flags.requests import HttpRequest
 from flags.sentences import FieldChange, Sentence, compared, fields, sentence
-from tenants.models import Company
+from tenants.models import Company, Plan
 
 CHANGES_PER_PAGE = 50
 LOOK_ON = (
@@ -141,9 +143,17 @@ def change_revert(request: HttpRequest, pk: UUID) -> HttpResponse:
     except Missing as gone:
         raise Http404(gone.detail) from gone
 
+    deactivates = reverting.deactivates(change)
+    if deactivates and "typed" not in request.POST:
+        form.cleaned_data["ask"] = True  # From an undo, too: whom it hits is shown first, and its name asked for.
+
     def look() -> dict[str, Any]:
         [entry] = entries([change])
+        company, turns = _company_after(change)
         return {
+            "company": company,
+            "turns": turns,
+            "deactivates": deactivates,
             "entry": entry,
             "taken_back": compared(change.after, change.before),
             "flag": Flag.objects.filter(key=change.flag).first(),
@@ -157,14 +167,37 @@ def change_revert(request: HttpRequest, pk: UUID) -> HttpResponse:
         say_what_changed(request)
         return go_to(request, back)
 
+    def act() -> None:
+        if deactivates:
+            check_typed(form, change.company_slug, "Deactivating a company")
+        reverting.revert(change, actor=request.principal.user, reason=form.cleaned_data["reason"])
+
     return through_gate(
         request,
         form,
         proposed=proposed,
-        act=lambda: reverting.revert(change, actor=request.principal.user, reason=form.cleaned_data["reason"]),
+        act=act,
         drawer="console/_change_revert_drawer.html",
         look=look,
         finish=finish,
         always_asks=True,
         needs_reason=change.verb in ("kill", "revive"),
     )
+
+
+def _company_after(change: Change) -> tuple[Company | None, CompanyImpact | None]:
+    """Return the one company that taking a change back is about, and what becomes of its features; or nothing."""
+    was = change.before
+    if change.verb in reverting.OF_COMPANIES and reverting.MOVING & was.keys():
+        company = get_object_or_404(Company.objects.select_related("plan"), pk=change.company_id)
+        try:
+            return company, impact_of_move(company, was.get("channel"), was.get("plan"), was.get("is_active"))
+        except Plan.DoesNotExist as gone:
+            raise Http404(f"There is no plan {was['plan']!r} any more.") from gone
+    if change.verb in reverting.BATCHES and change.batch is not None:
+        after = rollbacks.overrides_after_undo(change.batch)
+        companies = {pk for pk, _ in after}
+        if len(companies) == 1 and len(after) > 1:
+            company = get_object_or_404(Company.objects.select_related("plan"), pk=companies.pop())
+            return company, impact_of_overrides(company, {key: fact for (_, key), fact in after.items()})
+    return None, None

@@ -39,7 +39,7 @@ def inspector(request: HttpRequest) -> HttpResponse:
         # Fields that were left empty are no part of the question.
         return redirect(query.address(**({"open": query.open} if query.open else {})))
     context = {**_answers(query), "query": query, "tabs": tabs("explain"), "said": ""}
-    said = f"{len(context['lines'])} flags explained" if context["lines"] else ""
+    said = f"{len(context['lines']) or 'No'} flags explained" if query.asked else ""
     response = page_or_fragment(request, "console/inspector.html", "console/_inspector.html", context, said=said)
     return push_url(response, query.address(**({"open": query.open} if query.open else {}))) if fragment else response
 

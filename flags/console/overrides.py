@@ -12,6 +12,7 @@ from flags import overview, roster
 from flags.console.flags import OVERRIDES_SHOWN, flag_context
 from flags.console.forms import PickForm
 from flags.console.overridegate import drawer_of, override_of, through_override_gate, through_reset_gate
+from flags.console.paging import counted, on_its_page
 from flags.console.responses import console_view, fragment, page_or_fragment, wants_fragment, way_back
 from flags.console.switches import flag_changed
 from flags.models import Flag, Override
@@ -34,8 +35,14 @@ def flag_overrides(request: HttpRequest, key: str) -> HttpResponse:
         row = _row(flag)
         first = overview.page_of_overrides(flag, SHOWN_IN_ROW, number=row.overrides).rows
         return fragment(request, "console/_override_list.html", {"row": row, "differing": first})
-    context = {"flag": flag, "overrides": overview.page_of_overrides(flag, OVERRIDES_SHOWN, **asked), "asked": asked}
-    return fragment(request, "console/_override_table.html", context)
+    context: dict[str, Any] = {
+        "flag": flag,
+        "overrides": overview.page_of_overrides(flag, OVERRIDES_SHOWN, **asked),
+        "asked": asked,
+    }
+    said = counted(context["overrides"].rows, "company with an override", "companies with an override")
+    response = fragment(request, "console/_override_table.html", context, said=said)
+    return on_its_page(request, response, reverse("console:flag_detail", args=[key]), PickForm.base_fields)
 
 
 @console_view("GET")

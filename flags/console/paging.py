@@ -1,6 +1,10 @@
 """Lists in pages, and addresses that differ from the present one in a few parameters."""
 
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
+
+from django.http import HttpResponse, QueryDict
+from django_htmx.http import push_url
 
 from flags.requests import HttpRequest
 
@@ -51,3 +55,24 @@ class Page:
     @property
     def text(self) -> str:
         return f"{self.first + 1}\u2013{self.last} of {self.total}" if self.total else "0"
+
+
+def counted(rows: Sized, one: str, several: str) -> str:
+    """Return how many rows are shown, in words, to be read out after a search."""
+    return f"{len(rows)} {one if len(rows) == 1 else several}"
+
+
+def on_its_page(request: HttpRequest, response: HttpResponse, page: str, names: Iterable[str]) -> HttpResponse:
+    """Let the address of `page` follow what htmx has just asked for a part of it, to be linked to and gone back from.
+
+    `names` are the parameters of that part; what the address says of other parts stays. Nothing happens elsewhere.
+    """
+    path, _, text = (request.htmx.current_url_abs_path or "").partition("?")
+    if path != page:
+        return response
+    query = QueryDict(text.partition("#")[0], mutable=True)
+    for name in names:
+        query.pop(name, None)
+        if value := request.GET.get(name):
+            query[name] = value
+    return push_url(response, f"{page}?{query.urlencode()}" if query else page)

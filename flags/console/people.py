@@ -13,8 +13,8 @@ from django.views.decorators.debug import sensitive_variables
 from flags import changes, companies, roster
 from flags.console.companies import company_or_404, tabs
 from flags.console.companyforms import ROLES, NewMemberForm, PeopleFilterForm, RoleForm
-from flags.console.forms import ChangeForm
-from flags.console.paging import address
+from flags.console.forms import ChangeForm, check_typed
+from flags.console.paging import address, counted
 from flags.console.responses import (
     both_values,
     console_view,
@@ -61,6 +61,7 @@ def list_context(request: HttpRequest, company: Company, **shown: Any) -> dict[s
         "next": address(request, home, after=page.next, before=None) if page.next else None,
         "here": here(request),
         "form": NewMemberForm(),
+        "needs_reason": changes.reason_is_required(),
         **shown,
     }
 
@@ -81,9 +82,10 @@ def company_members(request: HttpRequest, slug: str) -> HttpResponse:
             return fragment(request, "console/_member_list.html", context, target="#members", said=said)
         status, shown = 422 if refusal is None else status_of(refusal), {"form": form}
         form.take(refusal)
-    context = list_context(request, company, **shown, needs_reason=changes.reason_is_required())
+    context = list_context(request, company, **shown)
+    said = counted(context["rows"], "person", "people") if request.method == "GET" else ""
     return page_or_fragment(
-        request, "console/company_members.html", "console/_member_list.html", context, status=status
+        request, "console/company_members.html", "console/_member_list.html", context, status=status, said=said
     )
 
 
@@ -159,6 +161,7 @@ def member_remove(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
         return drawer(request, company, membership, "remove", form)
     try:
         said = form.cleaned_data
+        check_typed(form, membership.user.email, "Removing somebody")
         if not companies.remove_member(
             company, membership.user, actor=request.principal.user, reason=said["reason"], seen=said["seen"] or None
         ):

@@ -39,7 +39,7 @@ class DensityForm(forms.Form):
 @console_view("POST")
 def view_save(request: HttpRequest) -> HttpResponse:
     """Keep the present query under a name."""
-    form = ViewForm(request.POST)
+    form = ViewForm({**request.GET.dict(), **request.POST.dict()})  # An undo says all of it in its address.
     form.is_valid()
     said = form.cleaned_data
     return _after(
@@ -69,12 +69,14 @@ def view_rename(request: HttpRequest, pk: UUID) -> HttpResponse:
 def view_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Delete a view; its list stays as it is shown."""
     view = _view(request, pk)
+    again = urlencode({"of": view.of, "name": view.name, "q": view.query})
     return _after(
         request,
         view.of,
         view.query,
         lambda: savedviews.delete_view(person(request), pk),
         "Deleted the view “{}”.",
+        undo=f"{reverse('console:view_save')}?{again}",
     )
 
 
@@ -84,9 +86,11 @@ def _view(request: HttpRequest, pk: UUID) -> SavedView:
     return view or SavedView(of=SavedView.Of.FLAGS)
 
 
-def _after(request: HttpRequest, of: str, query: str, act: Callable[[], SavedView], said: str) -> HttpResponse:
+def _after(
+    request: HttpRequest, of: str, query: str, act: Callable[[], SavedView], said: str, undo: str = ""
+) -> HttpResponse:
     try:
-        messages.success(request, said.format(act().name))
+        messages.success(request, said.format(act().name), extra_tags=undo)
     except ChangeRefused as refusal:
         level = messages.WARNING if isinstance(refusal, Missing) else messages.ERROR
         messages.add_message(request, level, refusal.detail)

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from flags import apitokens, overview, roster
 from flags.console.companyforms import TOKEN_STATES, NewTokenForm, TokenFilterForm
-from flags.console.forms import ChangeForm
+from flags.console.forms import ChangeForm, check_typed
 from flags.console.paging import address
 from flags.console.responses import console_view, done, drawer_target, here, malformed, page_or_fragment, status_of
 from flags.exceptions import ChangeRefused
@@ -84,6 +84,8 @@ def token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     refusal: ChangeRefused | None = None
     if request.method == "POST":
         try:
+            if token.revoked_at is None:
+                check_typed(form, token.name, "Revoking a token")
             apitokens.revoke_token(token, actor=request.principal.user, reason=form.cleaned_data["reason"])
         except ChangeRefused as refused:
             refusal = refused

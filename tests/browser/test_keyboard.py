@@ -209,6 +209,8 @@ def test_make_and_revoke_a_token(keyboard):
     keys.tab_to("Revoke….*Made by hand|Revoke Made by hand")
     keys.press("Enter")
     expect(page.locator(".drawer h3")).to_be_focused()
+    keys.tab_to("Type Made by hand to confirm")
+    keys.type("Made by hand")
     keys.tab_to("Revoke Made by hand")
     keys.press("Enter")
     expect(page.locator(".drawer")).to_have_count(0)

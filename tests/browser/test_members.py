@@ -31,7 +31,10 @@ def test_the_whole_life_of_a_member_in_their_row(visit, demo_server):
     expect(needs_grant).to_contain_text("1 person")
 
     row.get_by_role("link", name="Grants").click()
-    row.get_by_role("button", name="Revoke Route Optimizer").click()
+    row.get_by_role("link", name="Revoke… Route Optimizer").click()
+    row.get_by_label("Reason").fill("Left the planners")
+    row.get_by_role("button", name="Revoke", exact=True).click()
+    expect(row.get_by_role("link", name="Grants")).to_be_focused()
     expect(row).to_contain_text("None")
     expect(needs_grant).not_to_contain_text("1 person")
 
@@ -46,6 +49,7 @@ def test_the_whole_life_of_a_member_in_their_row(visit, demo_server):
     expect(needs_grant).to_contain_text("1 person")
 
     row.get_by_role("link", name="Remove").click()
+    row.get_by_label("Type nils@kestrel-express.example to confirm").fill("nils@kestrel-express.example")
     row.get_by_role("button", name="Remove nils").click()
     expect(ana.get_by_text("does not belong to Kestrel Express any more")).to_be_focused()
     expect(needs_grant).not_to_contain_text("1 person")

@@ -23,6 +23,7 @@ def test_a_token_is_made_and_revoked(plain):
     expect(ana.locator(".secret")).to_be_visible()
     ana.goto("/super-admin/tokens/")
     ana.get_by_role("row", name="Without scripts").get_by_role("link", name="Revoke").click()
+    ana.get_by_label("Type Without scripts to confirm").fill("Without scripts")
     ana.get_by_role("button", name="Revoke Without scripts").click()
     ana.goto("/super-admin/tokens/")
     expect(ana.get_by_role("row", name="Without scripts")).to_contain_text("Revoked")

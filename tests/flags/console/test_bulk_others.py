@@ -51,6 +51,8 @@ def test_many_are_moved_with_the_impact_first_and_moved_back(alices, acme, globe
     Company.objects.filter(pk=third.pk).update(channel="internal")
     asked, back = taken_back(alices, shown)
     assert "Takes back 2 changes" in text_of(asked)
+    assert "Back to General Moves 1 company" in text_of(asked)
+    assert re.search(r"API Access for 1 company ?: Acme", text_of(asked))
     assert "Somebody changed this again since" in text_of(back)
     assert dict(Company.objects.values_list("slug", "channel")) == {
         "acme": "general",

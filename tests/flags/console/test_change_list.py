@@ -7,7 +7,7 @@ import json
 import pytest
 import time_machine
 
-from flags import changes, companies
+from flags import changes, companies, rollbacks
 from flags.console import history
 from flags.console import historyfiles as door
 from flags.models import Change, Flag, Override
@@ -265,3 +265,40 @@ def test_others_may_not(sign_in, bob, client, alice, method):
         assert getattr(sign_in(bob), method)(path).status_code == 403
         assert getattr(client, method)(path).status_code == 302
     assert Change.objects.count() == 1
+
+
+def test_taking_back_an_activation_shows_whom_it_hits_and_asks_for_the_slug(alices, alice, acme):
+    changes.set_override(acme, "api_access", True, actor=alice)
+    companies.edit_company(acme, actor=alice, is_active=False)
+    companies.edit_company(acme, actor=alice, is_active=True)
+    undo = revert_of(Change.objects.first())
+    asked = alices.post(undo, {"reason": "Undo"}, headers=HTMX)
+    assert "API Access" in text_of(asked)
+    assert "Type acme to confirm" in text_of(asked)
+    refused = alices.post(undo, {"reason": "left us", "typed": "Acme"}, headers=HTMX)
+    assert (refused.status_code, 'value="left us"' in refused.content.decode()) == (422, True)
+    acme.refresh_from_db()
+    assert acme.is_active
+    alices.post(undo, {"reason": "left us", "typed": "acme"}, headers=HTMX)
+    acme.refresh_from_db()
+    assert not acme.is_active
+
+
+def test_taking_back_a_move_shows_the_features_that_turn(alices, alice, acme):
+    changes.set_channel("api_access", "pilot", True, actor=alice)
+    companies.edit_company(acme, actor=alice, channel="pilot")
+    asked = text_of(alices.get(revert_of(Change.objects.first())))
+    assert "Turns 1 feature off for Acme" in asked
+    assert "API Access" in asked.split("Turns 1 feature off", 1)[1]
+
+
+def test_taking_back_a_batch_of_overrides_shows_for_whom_it_turns(alices, alice, acme, globex):
+    for company in (acme, globex):
+        changes.set_override(company, "api_access", True, actor=alice)
+    rollbacks.roll_back_companies("api_access", None, actor=alice, reason="broken")
+    whole = Change.objects.get(verb="roll_back_companies")
+    asked = text_of(alices.get(revert_of(whole)))
+    assert "Turns API Access on for 2 of 2 companies" in asked
+    assert "Take it back for 2 companies" in asked
+    changes.remove_override(globex, "api_access", actor=alice)
+    assert "Turns API Access on for 1 of 1 company" in text_of(alices.get(revert_of(whole)))

@@ -121,3 +121,24 @@ def test_others_may_not(sign_in, bob, client):
 
 def test_an_unknown_flag_is_not_found(alices):
     assert alices.get("/super-admin/feature-flags/parrot/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("part", "asked", "address", "said"),
+    [
+        ("overrides/", {"q": "acme"}, "channel=pilot&q=acme", "1 company with an override"),
+        ("grants/", {"person": "bob"}, "channel=pilot&q=old&person=bob", "0 grants"),
+        ("companies/", {"channel": "general", "company": "zzz"}, "q=old&channel=general&company=zzz", "0 companies"),
+    ],
+)
+def test_the_address_follows_what_is_shown_in_a_part_and_it_is_read_out(
+    alices, alice, acme, part, asked, address, said
+):
+    page = "/super-admin/feature-flags/api_access/"
+    changes.set_override(acme, "api_access", True, actor=alice)
+    on_page = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{page}?channel=pilot&q=old&after=x"}
+    response = alices.get(page + part, asked, headers=on_page)
+    assert response["HX-Push-Url"].replace("&after=x", "") == f"{page}?{address}"
+    assert f'"{said}"' in response["HX-Trigger"]
+    elsewhere = alices.get(page + part, asked, headers=on_page | {"HX-Current-URL": "http://testserver/super-admin/"})
+    assert "HX-Push-Url" not in elsewhere

@@ -103,10 +103,16 @@ def test_moving_far_and_gates_of_one_rank(alice):
 def test_a_gate_is_removed_and_a_release_under_way_keeps_it(alices, alice, gate):
     release = releases.start("api_access", actor=alice)
     assert "Releases under way keep it." in said_by(alices.get(f"{PAGE}{gate.pk}/remove/", headers=HTMX))
-    alices.post(f"{PAGE}{gate.pk}/remove/", {"reason": "done by hand"}, headers=HTMX)
+    gone = alices.post(f"{PAGE}{gate.pk}/remove/", {"reason": "done by hand"}, headers=HTMX)
     assert gate.title not in titles()
+    line = Change.objects.get(verb="remove_gate")
+    assert f"/super-admin/changes/{line.pk}/revert/" in gone.content.decode()
     assert gate.title in [state.gate.title for state in states(release)]
     assert alices.get(f"{PAGE}{gate.pk}/").status_code == 404
+    alices.post(f"/super-admin/changes/{line.pk}/revert/", {"reason": "Undo"})
+    assert titles()[0] == gate.title
+    again = alices.post(f"/super-admin/changes/{line.pk}/revert/", {"reason": "Undo"}, headers=HTMX)
+    assert again.status_code == 409
 
 
 def test_without_gates_it_says_so(alices):

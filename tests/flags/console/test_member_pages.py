@@ -159,6 +159,18 @@ def test_a_missing_reason_is_asked_for(alices, acme, settings):
     assert 'name="reason"' in refused.content.decode()
 
 
+def test_a_reason_is_still_asked_for_in_a_list_that_was_redrawn(alices, acme, settings):
+    settings.FLAGS_REQUIRE_REASON = True
+    added = alices.post(PEOPLE, NORA | {"reason": "joins"}, headers=HTMX)
+    assert "nora@acme.example" in text_of(added)
+    assert 'name="reason"' in added.content.decode()
+
+
+def test_what_a_filter_finds_is_read_out(alices, acme, bob, dan):
+    assert '"1 person"' in alices.get(PEOPLE, {"role": "admin"}, headers=HTMX)["HX-Trigger"]
+    assert '"0 people"' in alices.get(PEOPLE, {"q": "nobody"}, headers=HTMX)["HX-Trigger"]
+
+
 def test_an_invitation_can_be_sent_again_and_the_first_one_still_works(alices, acme, committed):
     alices.post(PEOPLE, NORA)
     nora = User.objects.get(email="nora@acme.example")
@@ -230,7 +242,10 @@ def test_removing_says_what_goes_and_then_goes(alices, acme, dan):
     asked = said_by(alices.get(f"{PEOPLE}{dan.pk}/remove/", headers=HTMX))
     assert "Dan loses access to Acme at once, with 1 grant there" in asked
     assert Membership.objects.filter(user=dan).exists()
-    done = alices.post(f"{PEOPLE}{dan.pk}/remove/", {"reason": "left"}, headers=HTMX)
+    refused = alices.post(f"{PEOPLE}{dan.pk}/remove/", {"reason": "left", "typed": "Dan"}, headers=HTMX)
+    assert (refused.status_code, "Type dan@acme.example to confirm." in said_by(refused)) == (422, True)
+    assert Membership.objects.filter(user=dan).exists()
+    done = alices.post(f"{PEOPLE}{dan.pk}/remove/", {"reason": "left", "typed": dan.email}, headers=HTMX)
     assert done["HX-Retarget"] == f"#member-{dan.pk}"
     assert "Dan does not belong to Acme any more." in text_of(done)
     assert "autofocus" in done.content.decode()
@@ -242,6 +257,6 @@ def test_removing_says_what_goes_and_then_goes(alices, acme, dan):
 
 def test_without_scripts_removing_leads_back(alices, acme, dan):
     assert "<html" in alices.get(f"{PEOPLE}{dan.pk}/remove/").content.decode()
-    done = alices.post(f"{PEOPLE}{dan.pk}/remove/", {"next": "https://evil.example/"})
+    done = alices.post(f"{PEOPLE}{dan.pk}/remove/", {"next": "https://evil.example/", "typed": dan.email})
     assert (done.status_code, done["Location"]) == (302, PEOPLE)
     assert "Removed dan@acme.example from Acme." in text_of(alices.get(PEOPLE))

@@ -1,5 +1,8 @@
 """Views that a person keeps: saved, listed, renamed, deleted, and nobody else's business."""
 
+import re
+from html import unescape
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -46,6 +49,9 @@ def test_it_is_renamed_and_deleted(alices, killed):
     assert "Deleted the view “Alarms”." in text_of(answer)
     assert answer.redirect_chain[0][0] == f"{LIST}?q=is%3Akilled"
     assert not SavedView.objects.exists()
+    undo = unescape(re.search(r'action="([^"]+/views/\?[^"]+)"', answer.content.decode())[1])
+    alices.post(undo, {"reason": "Undo", "next": LIST})
+    assert SavedView.objects.values_list("of", "name", "query").get() == ("flags", "Alarms", "is:killed")
 
 
 def test_nobody_else_sees_or_touches_it(sign_in, killed):

@@ -110,7 +110,11 @@ def test_revoking_asks_first_and_then_ends_it_at_once(alices):
     asked = alices.get(f"{LIST}{token.pk}/revoke/", headers=HTMX)
     assert "It was never used." in said_by(asked)
     assert tokens.verify(token.plain)
-    done = alices.post(f"{LIST}{token.pk}/revoke/", {"reason": "leaked"}, headers=HTMX)
+    refused = alices.post(f"{LIST}{token.pk}/revoke/", {"reason": "leaked", "typed": "deploys"}, headers=HTMX)
+    assert (refused.status_code, "Type Deploys to confirm." in said_by(refused)) == (422, True)
+    assert 'value="leaked"' in refused.content.decode()
+    assert tokens.verify(token.plain)
+    done = alices.post(f"{LIST}{token.pk}/revoke/", {"reason": "leaked", "typed": "Deploys"}, headers=HTMX)
     assert done["HX-Retarget"] == f"#token-{token.pk}"
     assert "Deploys Revoked" in text_of(done)
     with pytest.raises(BadCredential):
@@ -121,7 +125,7 @@ def test_revoking_asks_first_and_then_ends_it_at_once(alices):
 def test_without_scripts_it_is_revoked_on_a_page(alices):
     token = ApiTokenFactory()
     assert "<html" in alices.get(f"{LIST}{token.pk}/revoke/").content.decode()
-    assert alices.post(f"{LIST}{token.pk}/revoke/")["Location"] == LIST
+    assert alices.post(f"{LIST}{token.pk}/revoke/", {"typed": token.name})["Location"] == LIST
     assert not ApiToken.objects.filter(revoked_at=None).exists()
 
 
@@ -134,8 +138,9 @@ def test_revoking_twice_changes_nothing(alices):
 
 def test_a_reason_too_long_is_refused(alices):
     token = ApiTokenFactory()
-    refused = alices.post(f"{LIST}{token.pk}/revoke/", {"reason": "x" * 501}, headers=HTMX)
+    refused = alices.post(f"{LIST}{token.pk}/revoke/", {"reason": "x" * 501, "typed": token.name}, headers=HTMX)
     assert refused.status_code == 422
+    assert re.search(r'aria-describedby="([^"]+)"', refused.content.decode())[1] in refused.content.decode()
     assert "longer than 500" in text_of(refused)
     assert ApiToken.objects.filter(revoked_at=None).exists()
 

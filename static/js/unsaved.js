@@ -13,7 +13,8 @@
   const state = (form) => new URLSearchParams(new FormData(form)).toString();
 
   const isTyped = (form) => {
-    if (form.method !== "post" || given.has(form)) return false;
+    // A switch, which asks first (`ask`), is drawn in the state that is: nothing is typed into it.
+    if (form.method !== "post" || form.elements.ask || given.has(form)) return false;
     // One that came back, refused or to be confirmed, came with what had been typed.
     if (form.matches("[data-unsaved]") || form.querySelector("[role=alert]"))
       return [...form.querySelectorAll(WORDS)].some((field) => field.value);

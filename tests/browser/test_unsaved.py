@@ -1,5 +1,7 @@
 """What somebody typed is not dropped without asking: by a key, by another action in its place, or by leaving."""
 
+import re
+
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright (the extra e2e)")
@@ -62,6 +64,15 @@ def test_another_action_in_its_place_asks_first(half_typed):
 def test_a_change_that_redraws_the_whole_page_asks_first(half_typed):
     half_typed.get_by_role("switch", name="API Access by default").click()
     expect(dialog(half_typed)).to_be_visible()
+
+
+def test_a_switch_that_opened_its_drawer_is_nothing_typed(visit, demo_server):
+    page = visit(demo_server.account("super_admin"), FLAG)
+    page.get_by_label("Answer for Internal").select_option("default")
+    page.get_by_role("button", name="Change… Internal").click()
+    page.locator(".drawer").get_by_role("button", name=re.compile("Internal|compan")).click()
+    expect(page.locator(".drawer")).to_have_count(0)
+    expect(dialog(page)).to_be_hidden()
 
 
 def test_what_was_refused_still_counts_as_typed(half_typed):

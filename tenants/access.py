@@ -9,9 +9,10 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
+from tenants import kept
 from tenants.models import Role
 from tenants.principal import ANONYMOUS, Principal
 
@@ -54,7 +55,8 @@ def to_login(request: HttpRequest) -> HttpResponse:
     """Send a stranger to sign in and back here afterwards.
 
     An htmx request gets 401 and a header that makes the whole page go: a login form inside a table cell helps nobody.
-    What comes after is then the page it was sent from, since its own address may be that of a fragment.
+    What comes after is then the page it was sent from, since its own address may be that of a fragment. A form that
+    comes too late is not lost: the page to sign in on carries what it said.
     """
     htmx = getattr(request, "htmx", None)
     if htmx:
@@ -63,6 +65,8 @@ def to_login(request: HttpRequest) -> HttpResponse:
         page = request.get_full_path()
     else:  # A form that came too late. It stands on the page it was sent from.
         page = _own_referer(request)
+        if seal := kept.sealed(request):
+            return render(request, "registration/login.html", {"next": page, "kept": seal}, status=401)
     query = f"?{urlencode({'next': page})}" if page else ""
     address = f"{resolve_url(settings.LOGIN_URL)}{query}"
     return HttpResponse(status=401, headers={"HX-Redirect": address}) if htmx else redirect(address)

@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from tenants import invitations, workspaces
+from tenants import invitations, kept, workspaces
 from tenants.access import READERS, person_required
 from tenants.models import User
 from tenants.rls import acting_as_system
@@ -81,7 +81,9 @@ def invitation(request: HttpRequest, uid: str, token: str) -> HttpResponse:
         if form.is_valid():
             invitations.accept(user, form.cleaned_data["password"], form.cleaned_data["name"])
             start_session(request, user)
-            return _go(request, reverse("home"))
+            response = _go(request, reverse("home"))
+            kept.remember(response, user)
+            return response
     context = {"form": form, "invited": user}
     return render(request, "registration/invitation.html", context, status=422 if form.errors else 200)
 
@@ -108,10 +110,15 @@ def login(request: HttpRequest) -> HttpResponse:
         else:
             with acting_as_system("start a session"):
                 start_session(request, user)
-            return _go(request, following or reverse("home"))
-    response = render(
-        request, "registration/login.html", {"form": form, "next": following}, status=429 if wait else 422
-    )
+            typed = kept.opened(request.POST.get("kept", ""), user)
+            if typed is not None:
+                response = render(request, "registration/kept.html", {"kept": typed, "next": following})
+            else:
+                response = _go(request, following or reverse("home"))
+            kept.remember(response, user)
+            return response
+    context = {"form": form, "next": following, "kept": request.POST.get("kept", "")}
+    response = render(request, "registration/login.html", context, status=429 if wait else 422)
     if wait:
         response["Retry-After"] = str(wait)
     return response
@@ -124,7 +131,9 @@ def logout(request: HttpRequest) -> HttpResponse:
     """End the session, here and on the server."""
     with acting_as_system("end a session"):
         end_session(request)
-    return _go(request, reverse("login"))
+    response = _go(request, reverse("login"))
+    kept.forget(response)
+    return response
 
 
 @never_cache

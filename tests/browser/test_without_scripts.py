@@ -38,3 +38,19 @@ def test_somebody_is_added_and_granted_a_feature(plain):
     ana.get_by_role("button", name="Save for").click()
     row = ana.get_by_role("row", name="plain@kestrel-express.example")
     expect(row).to_contain_text("Route Optimizer")
+
+
+def test_what_was_typed_outlives_a_session(visit, demo_server):
+    account = demo_server.account("super_admin")
+    ana = visit(account, "/super-admin/feature-flags/driver_chat/edit/", anew=True, java_script_enabled=False)
+    ana.get_by_label("Description").fill("Half a page of thoughts")
+    ana.context.clear_cookies(name="headgate_session")
+    ana.get_by_role("button", name="Save").first.click()
+    ana.get_by_label("Email").fill(account["email"])
+    ana.get_by_label("Password").fill(account["password"])
+    ana.get_by_role("button", name="Sign in").click()
+    expect(ana.get_by_role("heading", level=1)).to_have_text("You are signed in again")
+    expect(ana.get_by_text("Half a page of thoughts")).to_be_visible()
+    ana.get_by_role("button", name="Send it now").click()
+    expect(ana.get_by_role("heading", level=1)).to_contain_text("Driver Chat")
+    expect(ana.get_by_text("Half a page of thoughts").first).to_be_visible()

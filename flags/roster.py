@@ -95,7 +95,7 @@ def count_up_to(rows: QuerySet, limit: int) -> int:
 def first_and_total(companies: QuerySet[Company], size: int, limit: int) -> tuple[QuerySet[Company], int]:
     """Return the first companies by name, and how many there are, or `limit` for that many and more. One query so far.
 
-    A search has to read all names there are: this does it once for both.
+    Both are found in one reading.
     """
     found = list(companies.order_by("name", "id").values_list("pk", flat=True)[:limit])
     return Company.objects.select_related("channel", "plan").filter(pk__in=found[:size]), len(found)

@@ -14,6 +14,7 @@ from typing import Any
 from flags.evaluation import (
     CompanyFacts,
     FlagRules,
+    GrantFact,
     Reason,
     Subject,
     bucket,
@@ -26,6 +27,8 @@ from flags.evaluation import (
 NOBODY_IN_PARTICULAR = ""
 # What all companies share has no end in time, so any moment will do to evaluate it.
 WHENEVER = datetime.max.replace(tzinfo=UTC)
+PEOPLE_KEPT = 100
+"""For so many people of one company with grants of their own their answers are kept."""
 
 
 class Overlay(Mapping[str, bool]):
@@ -107,7 +110,8 @@ class Base:
 class Answers:
     """One company's answers to every flag at one moment, grants aside. `until` is when they may change by themselves.
 
-    `by_grant` are the flags that are on and need a grant.
+    `by_grant` are the flags that are on and need a grant. `_made` are the answers for people who asked: the same object
+    each time, so that what rests on it can be kept by others.
     """
 
     rules: Rules
@@ -116,29 +120,38 @@ class Answers:
     company: Overlay
     by_grant: tuple[str, ...]
     until: datetime | None
+    _made: dict[str | None, Overlay] = field(default_factory=dict, repr=False, compare=False)
 
     def holds(self, at: datetime) -> bool:
         """Say whether these answers are still true at `at`, as far as time alone decides."""
         return self.until is None or at < self.until
 
     def for_user(self, user_id: str | None, at: datetime) -> Mapping[str, bool]:
-        """Return the answers for one person: the company's, less what grants take away (rules 11 and 12)."""
+        """Return the answers for one person: the company's, less what grants take away (rules 11 and 12).
+
+        `at` is a moment at which these answers hold.
+        """
         grants = self.facts.grants.get(user_id) if user_id else None
-        if not grants:
-            lost = self.by_grant
-        else:
-            subject = Subject(self.facts, user_id)
-            lost = (
-                *(key for key in self.by_grant if key not in grants),
-                *(
-                    key
-                    for key in grants
-                    if self.company.get(key) and not evaluate(self.rules.flags, key, subject, at).enabled
-                ),
-            )
-        if not lost:
+        if not grants and not self.by_grant:
             return self.company
-        return Overlay(self.company.base, {**self.company.own, **dict.fromkeys(lost, False)}, self.facts.id)
+        name = user_id if grants else None  # Who has none is answered like all others who have none.
+        made = self._made.get(name)
+        if made is None:
+            if len(self._made) > PEOPLE_KEPT:
+                self._made.clear()
+            made = self._made.setdefault(name, self._less(self._lost(name, grants or {}, at)))
+        return made
+
+    def _lost(self, user_id: str | None, grants: Mapping[str, GrantFact], at: datetime) -> Iterator[str]:
+        yield from (key for key in self.by_grant if key not in grants)
+        subject = Subject(self.facts, user_id)
+        for key in grants:
+            if self.company.get(key) and not evaluate(self.rules.flags, key, subject, at).enabled:
+                yield key
+
+    def _less(self, lost: Iterable[str]) -> Overlay:
+        taken = dict.fromkeys(lost, False)
+        return Overlay(self.company.base, {**self.company.own, **taken}, self.facts.id) if taken else self.company
 
 
 def compile_rules(version: int, flags: Iterable[FlagRules]) -> Rules:

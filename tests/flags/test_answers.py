@@ -7,7 +7,8 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flags.answers import Base, Overlay, compile_company, compile_rules, with_kills
+from flags import answers as answers_module
+from flags.answers import PEOPLE_KEPT, Base, Overlay, compile_company, compile_rules, with_kills
 from flags.evaluation import (
     ChannelAnswer,
     CompanyFacts,
@@ -104,6 +105,34 @@ def test_a_grant_that_ends_ends_for_its_person():
     assert not answers.for_user("eve", AT)["api_access"]
     assert answers.until == end
     assert not compile_company(rules, 1, company, end).for_user("dan", end)["api_access"]
+
+
+def premium() -> CompanyFacts:
+    granted = {f"person_{n}": {"api_access": GrantFact(enabled=n % 2 == 0)} for n in range(3 * PEOPLE_KEPT)}
+    return replace(COMPANY, grants=granted)
+
+
+def test_who_asks_twice_gets_the_same_object_and_nothing_is_put_together_again(monkeypatch):
+    """What others keep, they keep by that object."""
+    made = []
+    monkeypatch.setattr(answers_module, "Overlay", lambda *of: made.append(of) or Overlay(*of))
+    rules = compile_rules(1, [FlagRules("api_access", default_enabled=True, needs_grant=True)])
+    answers = compile_company(rules, 1, premium(), AT)
+    for user, expected in ((None, False), ("stranger", False), ("person_0", True), ("person_1", False)):
+        first = answers.for_user(user, AT)
+        before = len(made)
+        assert answers.for_user(user, AT) is first
+        assert len(made) == before
+        assert first["api_access"] is expected
+    assert answers.for_user(None, AT) is answers.for_user("stranger", AT)
+
+
+def test_only_so_many_people_are_kept_and_all_are_answered_right():
+    rules = compile_rules(1, [FlagRules("api_access", default_enabled=True, needs_grant=True)])
+    answers = compile_company(rules, 1, premium(), AT)
+    for n in range(3 * PEOPLE_KEPT):
+        assert answers.for_user(f"person_{n}", AT)["api_access"] is (n % 2 == 0)
+        assert len(answers._made) <= PEOPLE_KEPT + 1
 
 
 @given(states.rulesets)

@@ -5,6 +5,7 @@ caches, but refuses to start without a secret key unless `DJANGO_DEBUG` is on.
 """
 
 import re
+import sys
 from pathlib import Path
 
 import environ
@@ -13,7 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-TESTING = bool(env.str("PYTEST_VERSION", default=""))  # pytest sets it for the length of its run.
+# pytest sets the variable for the length of its run. By itself it says nothing: no variable makes production less safe.
+TESTING = bool(env.str("PYTEST_VERSION", default="")) and "pytest" in sys.modules
 if not TESTING and (BASE_DIR / ".env").exists():
     env.read_env(BASE_DIR / ".env")  # What the environment already says wins over the file.
 

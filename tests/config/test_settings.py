@@ -42,6 +42,14 @@ def test_with_debug_on_no_secret_key_is_needed():
     assert read("s.SECRET_KEY", DJANGO_SECRET_KEY="", DJANGO_DEBUG="true")
 
 
+def test_a_variable_that_says_pytest_is_running_makes_nothing_less_safe():
+    done = start("s.SECRET_KEY", DJANGO_SECRET_KEY="", PYTEST_VERSION="9.0.0")
+    assert done.returncode != 0
+    assert "DJANGO_SECRET_KEY is not set" in done.stderr
+    asked = "[s.TESTING, s.LOCAL, s.SESSION_COOKIE_SECURE, s.SECURE_SSL_REDIRECT, 'MD5' in str(s.PASSWORD_HASHERS)]"
+    assert read(asked, PYTEST_VERSION="9.0.0") == [False, False, True, True, False]
+
+
 def test_debug_is_off_unless_somebody_asks_for_it():
     assert read("s.DEBUG", DJANGO_DEBUG="") is False
     assert read("s.DEBUG", DJANGO_DEBUG="true") is True

@@ -189,8 +189,9 @@ class Application:
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "PYTHONPATH": str(ROOT),
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "PYTEST_VERSION": "a test",  # Plain HTTP, but the error pages of production.
+            # Plain HTTP, but the error pages of production.
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "PYTEST_VERSION": "a test",
             "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
             "FLAGS_USAGE_SECONDS": "1",
             "DJANGO_SECRET_KEY": KEY,

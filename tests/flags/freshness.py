@@ -122,7 +122,7 @@ class Reader:
             env={
                 **os.environ,
                 "DATABASE_URL": url_of(settings_dict),
-                "DJANGO_SETTINGS_MODULE": "config.settings",
+                "DJANGO_SETTINGS_MODULE": "tests.settings",
                 **environment,
             },
             stdout=subprocess.PIPE,

@@ -20,7 +20,7 @@ class OtherProcess:
     """Start it on the test's own database, and ask it. A context manager."""
 
     def __init__(self, settings_dict: dict, **environment: str) -> None:
-        address = {"DATABASE_URL": url_of(settings_dict), "DJANGO_SETTINGS_MODULE": "config.settings"}
+        address = {"DATABASE_URL": url_of(settings_dict), "DJANGO_SETTINGS_MODULE": "tests.settings"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.flags.otherprocess"],
             cwd=ROOT,

@@ -4,6 +4,7 @@ import sys
 from io import StringIO
 
 import pytest
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import Error, Warning, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -13,6 +14,7 @@ from django.http import HttpResponse
 from flags import checks, registry
 from flags.catalogue import FEATURES, Feature
 from flags.decorators import FeatureRequiredMixin, feature_required
+from flags.guardedcache import GuardedRedisCache
 from flags.permissions import FeatureEnabled
 from tenants import rls
 
@@ -213,7 +215,15 @@ def test_no_database_is_asked_unless_named(django_db_blocker):
     assert checks.check_triggers(databases=None) == []
 
 
-# flags.E006, W001
+# flags.E006, W001, E009
+
+
+class SomebodyElsesCache(LocMemCache):
+    """It may do anything with what it reads."""
+
+
+class UnguardedRedisCache(GuardedRedisCache):
+    """What is made from ours is not ours."""
 
 
 MIDDLEWARE = ["tenants.middleware.TenantMiddleware", "flags.middleware.FeaturesMiddleware"]
@@ -235,15 +245,20 @@ def test_the_middleware_has_its_place(settings, order, count):
         ("django.core.cache.backends.dummy.DummyCache", "", 0),
         ("flags.guardedcache.GuardedRedisCache", "redis://127.0.0.1:1/0", 0),
         ("django.core.cache.backends.redis.RedisCache", "redis://127.0.0.1:1/0", 1),
+        ("django.core.cache.backends.filebased.FileBasedCache", "", 1),
+        ("django.core.cache.backends.db.DatabaseCache", "a_table", 1),
+        ("tests.flags.test_checks.SomebodyElsesCache", "", 1),
+        ("tests.flags.test_checks.UnguardedRedisCache", "redis://127.0.0.1:1/0", 1),
     ],
 )
-def test_a_cache_that_unpickles_what_a_server_sends_is_reported(settings, backend, location, count):
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location}}
+def test_a_cache_that_may_unpickle_what_others_wrote_is_reported(settings, tmp_path, backend, location, count):
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location or str(tmp_path)}}
     for debug, kind, name in ((False, Error, "flags.E009"), (True, Warning, "flags.W001")):
         settings.DEBUG = debug
         found = checks.check_caches()
         assert [type(message) for message in found] == [kind] * count
-        assert all("RedisCache" in message.msg and message.id == name for message in found)
+        assert all("Cache)" in message.msg and "locmemcache://" in message.hint for message in found)
+        assert all(message.id == name for message in found)
 
 
 def test_a_cache_that_cannot_be_made_is_left_to_django(settings):

@@ -385,7 +385,7 @@ def run(program: str, **environment: str) -> str:
         env={
             **os.environ,
             "DATABASE_URL": url_of(connection.settings_dict),
-            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
             **environment,
         },
         check=True,

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from flags import gatekeeping
+from flags import gatekeeping, usage
 from flags.exceptions import ChangeRefused, Invalid, Missing
 from flags.grants import grant as grant  # One door for every verb, whichever file it lives in.
 from flags.grants import revoke as revoke
@@ -37,6 +37,7 @@ from flags.recording import (
     validate,
     writing,
 )
+from flags.repeating import once_more_after_a_deadlock
 from tenants.models import Plan, ReleaseChannel
 
 WRITE = "flags:write"
@@ -197,6 +198,7 @@ def _path(edges: Mapping[str, Sequence[str]], starts: set[str], goal: str) -> li
     return []
 
 
+@once_more_after_a_deadlock
 def delete_flag(key: str, *, actor: Actor, reason: str = "", version: int | None = None) -> None:
     """Delete a flag with its answers and grants. Its key is never free again.
 
@@ -205,6 +207,7 @@ def delete_flag(key: str, *, actor: Actor, reason: str = "", version: int | None
     authorise(actor, WRITE)
     reason = clean_reason(reason)
     with writing("delete a flag"):
+        usage.hold_still()
         flag = locked_flag(key)
         dependents = sorted(flag.requirements_of_others.values_list("flag_id", flat=True))
         if dependents:

@@ -21,6 +21,7 @@ from flags.evaluation import CompanyFacts, Decision, Reason, Step, evaluate, exp
 from flags.exceptions import FeatureDisabled
 from flags.resolution import Asker as Asker  # Part of this door, too.
 from flags.resolution import Resolution, complain, resolve
+from flags.snapshots import COMPANIES_IN_PROCESS as COMPANIES_IN_PROCESS  # For who keeps what is made of answers.
 from tenants.models import Company, User
 
 logger = logging.getLogger(__name__)

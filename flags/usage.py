@@ -160,6 +160,17 @@ def _flush() -> int:
     return len(taken)
 
 
+def hold_still() -> None:
+    """Let nobody write down usage until this transaction ends. For taking rows away that counts rest on.
+
+    Whoever writes holds counts and wants the flags and companies they are of; who takes a flag away holds the flag and
+    wants its counts. So the latter waits for the former first, before holding anything that they may want.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("lock table flags_usage, flags_dailyusage in share row exclusive mode")
+
+
 def _write(taken: Mapping[Name, Tally]) -> None:
     postgres = connection.vendor == "postgresql"
     by_day: dict[tuple[str, date], Tally] = {}

@@ -120,6 +120,7 @@ KINDS = {
         "recording",
         "rehearsal",
         "releases",
+        "repeating",
         "reverting",
         "revisions",
         "rollbacks",

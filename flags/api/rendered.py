@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flags.api.preconditions import content_tag
-from flags.features import Features, forced
-from flags.snapshots import COMPANIES_IN_PROCESS
+from flags.features import COMPANIES_IN_PROCESS, Features, forced
 
 MOST = 2 * COMPANIES_IN_PROCESS
 """So many whole answers are kept: of each company that the process knows one for programs, and one more."""

@@ -1,19 +1,20 @@
 """One change for many, in steps: begun once, resumable, and one batch in history that is undone as one.
 
 Each is changed by the same verb as a single one (flags.bulkdeeds), or together with others by the same rules
-(flags.bulkoverrides). A step is one transaction: what it changed, what it wrote to history and how far the batch has
-come are kept together or not at all, so a step that is cut off is simply taken again.
+(flags.bulkoverrides, flags.bulkmoves). A step is one transaction: what it changed, what it wrote to history and how
+far the batch has come are kept together or not at all, so a step that is cut off is simply taken again.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
-from flags import bulkdeeds, bulkoverrides, reverting
+from flags import bulkdeeds, bulkmoves, bulkoverrides, reverting
 from flags.batchmodels import Batch
 from flags.exceptions import ChangeRefused, Conflict, Invalid, Missing
 from flags.impact import COMPANIES_AT_ONCE
@@ -25,7 +26,7 @@ WRITE = ("flags:write", "tenants:write")
 MOST = 100_000
 AT_ONCE = 200
 TOGETHER = COMPANIES_AT_ONCE
-"""How many a step takes: one by one, and of overrides of one flag, which are changed together."""
+"""How many a step takes: one by one, and of companies that get or lose one override, or move, together."""
 NAMES_KEPT = 200
 OF = {
     Batch.Deed.GRANT: Batch.Subject.PEOPLE,
@@ -99,7 +100,7 @@ def begin(
                 current=len(chosen),
                 yours=expected,
             )
-        if _are_together(wish.of, wish.deed) and len(chosen) > TOGETHER:
+        if _together(wish.of, wish.deed) and len(chosen) > TOGETHER:
             chosen.sort()  # As indexes have them, so that each step finds what it writes side by side.
         return Batch.objects.create(
             pk=pk,
@@ -156,10 +157,10 @@ def step(pk: UUID, *, actor: User, most: int | None = None) -> Batch:
         batch = _locked(pk, actor)
         if batch.finished_at is not None:
             return batch
-        are_together = _are_together(batch.of, batch.deed)
-        some = batch.subjects[batch.done : batch.done + (most or (TOGETHER if are_together else AT_ONCE))]
-        there: dict[str, Any] = bulkoverrides.load(some) if are_together else bulkdeeds.load(batch.of, some)
-        outcomes = bulkoverrides.change_all(batch, there.values()) if are_together else {}
+        together = _together(batch.of, batch.deed)
+        some = batch.subjects[batch.done : batch.done + (most or (TOGETHER if together else AT_ONCE))]
+        there: dict[str, Any] = together.load(some) if together else bulkdeeds.load(batch.of, some)
+        outcomes = together.change_all(batch, there.values()) if together else {}
         for one in some:
             _take(batch, one, there.get(one), outcomes)
         batch.done += len(some)
@@ -180,8 +181,11 @@ def stop(pk: UUID, *, actor: User) -> Batch:
     return batch
 
 
-def _are_together(of: str, deed: str) -> bool:
-    return of == Batch.Subject.COMPANIES and deed in bulkdeeds.OVERRIDES
+def _together(of: str, deed: str) -> ModuleType | None:
+    """Return what changes many of these at once, or None where each is changed by itself."""
+    if of != Batch.Subject.COMPANIES:
+        return None
+    return bulkoverrides if deed in bulkdeeds.OVERRIDES else bulkmoves if deed == Batch.Deed.MOVE else None
 
 
 def _checked(wish: Wish) -> str:

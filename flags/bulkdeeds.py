@@ -1,11 +1,11 @@
-"""What a batch does to each of its companies, people, flags or lines of history: the verb that changes a single one."""
+"""What a batch does to each of its people, flags or lines of history: the verb that changes a single one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Model
 
-from flags import changes, companies, reverting
+from flags import changes, reverting
 from flags.batchmodels import Batch
 from flags.exceptions import Missing
 from flags.models import Change, ChannelDefault, Flag, Grant, Override
@@ -30,10 +30,8 @@ def load(of: str, names: Sequence[str]) -> dict[str, Any]:
         rows = list(Flag.objects.filter(key__in=names))
     elif of == Batch.Subject.PEOPLE:
         rows = list(Membership.objects.filter(pk__in=names).select_related("user", "company"))
-    elif of == Batch.Subject.LINES:
-        rows = list(Change.objects.filter(pk__in=names))
     else:
-        rows = list(Company.objects.filter(pk__in=names))
+        rows = list(Change.objects.filter(pk__in=names))
     return {str(row.pk): row for row in rows}
 
 
@@ -55,11 +53,8 @@ def change(batch: Batch, subject: Any) -> bool:
     return _DEEDS[batch.deed](batch, subject, by)
 
 
-def _override(batch: Batch, subject: Company | Flag, by: dict[str, Any]) -> bool:
-    if isinstance(subject, Flag):
-        company, key = _company(batch), subject.key
-    else:
-        company, key = subject, batch.flag
+def _override(batch: Batch, flag: Flag, by: dict[str, Any]) -> bool:
+    company, key = _company(batch), flag.key
     if batch.deed == Batch.Deed.RESET:
         return changes.remove_override(company, key, **by)
     version = Override.objects.filter(company=company, flag=key).order_by().values_list("version", flat=True).first()
@@ -73,10 +68,6 @@ def _company(batch: Batch) -> Company:
     if company is None:
         raise Missing("The company is gone.", code="COMPANY_NOT_FOUND")
     return company
-
-
-def _move(batch: Batch, company: Company, by: dict[str, Any]) -> bool:
-    return companies.edit_company(company, channel=batch.channel, **by).version != company.version
 
 
 def _grant(batch: Batch, membership: Membership, by: dict[str, Any]) -> bool:
@@ -101,7 +92,6 @@ def _undo(batch: Batch, line: Change, by: dict[str, Any]) -> bool:
 
 
 _DEEDS: Mapping[str, Callable[[Batch, Any, dict[str, Any]], bool]] = {
-    Batch.Deed.MOVE: _move,
     Batch.Deed.GRANT: _grant,
     Batch.Deed.DENY: _grant,
     Batch.Deed.CHANNEL_ON: _set_channel,

@@ -16,7 +16,7 @@ from flags import announcements, features, snapshots
 from flags.impact import COMPANIES_AT_ONCE
 from flags.models import Flag, Override
 from flags.recording import Actor, actor_user, difference, line
-from flags.setwise import among, as_parameter, chosen, insert_for_each
+from flags.setwise import OF_COMPANY, among, as_parameter, chosen, insert_for_each
 
 
 class State(NamedTuple):
@@ -31,7 +31,6 @@ class State(NamedTuple):
 Move = tuple[State | None, State | None]
 """From what to what."""
 
-OF_COMPANY = {"company_id": "c.id", "company_slug": "c.slug", "company_name": "c.name"}
 REPLACE = """
 on conflict (company_id, flag_id) do update set
   enabled = excluded.enabled, reason = excluded.reason, expires_at = excluded.expires_at, paused = excluded.paused,

@@ -31,6 +31,9 @@ NUMBERED_ID = {
 DIGITS_IN_COMMON = 20
 """So many hexadecimal digits of the ids of one statement are the same: those of a random id."""
 
+OF_COMPANY = {"company_id": "c.id", "company_slug": "c.slug", "company_name": "c.name"}
+"""What a line of history gets from its company `c`."""
+
 Columns = Mapping[str, Any]
 """Values of some columns, by the names of their fields in the database."""
 

@@ -100,6 +100,7 @@ KINDS = {
         "audits",
         "bulk",
         "bulkdeeds",
+        "bulkmoves",
         "bulkoverrides",
         "changes",
         "companies",

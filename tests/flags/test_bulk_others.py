@@ -4,15 +4,17 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db.models import Sum
 from django.utils import timezone
 
 from flags import bulk, changes, companies, releases, reverting
 from flags.batchmodels import Batch
 from flags.bulk import Wish
 from flags.exceptions import ChangeRefused
-from flags.models import Change, ChannelDefault, Flag, Grant, Override
-from tenants.models import Company, Role
-from tests.factories import CompanyFactory, MembershipFactory
+from flags.features import features_for
+from flags.models import Change, ChannelDefault, Flag, Grant, Override, Tally, Version
+from tenants.models import Company, ReleaseChannel, Role
+from tests.factories import ChannelDefaultFactory, CompanyFactory, MembershipFactory, ReleaseChannelFactory
 
 pytestmark = pytest.mark.django_db
 KEY = "api_access"
@@ -44,6 +46,40 @@ def undone(alice, batch):
 
 def channels():
     return dict(Company.objects.filter(slug__startswith="c-").values_list("slug", "channel"))
+
+
+def test_a_move_of_many_costs_the_same_queries_and_is_seen_of_each(alice, some, django_assert_num_queries):
+    ChannelDefaultFactory(flag_id=KEY, channel="pilot")
+    many = [*some[1:], *CompanyFactory.create_batch(40, channel_id="general")]
+    known = dict(Version.objects.values_list("scope", "n"))
+    for companies_moved in (some[:1], many):
+        ids = [each.pk for each in companies_moved]
+        batch = bulk.begin(uuid.uuid4(), ids, Wish("move", channel="pilot"), actor=alice)
+        with django_assert_num_queries(8):
+            batch = bulk.step(batch.pk, actor=alice)
+        assert (batch.done, batch.refused) == (len(ids), [])
+    assert all(features_for(None, each)[KEY] for each in (*some, *many))
+    now = dict(Version.objects.values_list("scope", "n"))
+    assert {each.slug for each in (*some, *many) if now[each.pk] == known[each.pk]} == {"c-3"}
+    counted = Tally.objects.filter(what="companies", name="pilot").aggregate(n=Sum("n"))["n"]
+    assert counted == Company.objects.filter(channel="pilot", is_active=True).count()
+
+
+def test_a_move_to_a_channel_that_is_gone_is_told_company_by_company(alice, some):
+    ring = ReleaseChannelFactory()
+    batch = bulk.begin(uuid.uuid4(), [each.pk for each in some], Wish("move", channel=ring.pk), actor=alice)
+    ReleaseChannel.objects.filter(pk=ring.pk).delete()
+    batch = finished(batch, alice)
+    assert batch.refused == [[f"Company {n}", f"There is no release channel '{ring.pk}'."] for n in range(4)]
+    assert set(channels().values()) == {"general", "pilot"}
+
+
+def test_a_move_needs_a_reason_where_the_house_says_so(alice, some, settings):
+    batch = bulk.begin(uuid.uuid4(), [some[0].pk], Wish("move", channel="pilot"), actor=alice)
+    settings.FLAGS_REQUIRE_REASON = True
+    batch = finished(batch, alice)
+    assert batch.refused == [["Company 0", "A reason is required. Say why."]]
+    assert channels()["c-0"] == "general"
 
 
 def test_companies_are_moved_and_taken_back_as_one(alice, some):

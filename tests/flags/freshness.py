@@ -157,7 +157,8 @@ def contest(
             other.process.communicate()
     acknowledged = board[ACKNOWLEDGED]
     board.close()
-    return acknowledged, {name: sum(result[name] for result in results) for name in results[0]}
+    together = {name: sum(result[name] for result in results) for name in results[0]}
+    return acknowledged, together | {"behind_us": max(result["behind_us"] for result in results)}
 
 
 # The readers

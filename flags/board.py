@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
 
 from flags.channels import ChannelState, companies_per_channel
+from flags.flagpage import Head
 from flags.gates import Check, in_words, moment_in_words
 from flags.releasemodels import Promotion, Release
 from flags.standing import Standing, standings, under_way
@@ -140,6 +141,45 @@ def card_of(key: str) -> Card | None:
     return next(iter(cards(_marked(under_way([key])))), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A flag's releases: the card of the one under way, if any, and the last steps of all of them, the latest first."""
+
+    card: Card | None
+    steps: list["StepTaken"]
+
+    @property
+    def release(self) -> Release | None:
+        return None if self.card is None else self.card.standing.release
+
+
+def course_of(head: Head, most: int) -> Course:
+    """Return a flag's releases, with up to so many steps. One query, and three more where a release is under way."""
+    ever_forced = Promotion.objects.filter(release=OuterRef("pk"), forced=True)
+    rows = Release.objects.filter(flag=head.flag).annotate(
+        step=FilteredRelation("promotions", condition=Q(promotions__isnull=False)),
+        step_id=F("step__id"),
+        ever_forced=Exists(ever_forced),
+    )
+    # Releases of one flag follow each other, so their steps come in order of time.
+    rows = rows.order_by(F("ended_at").desc(nulls_first=True), "-step__at", "step__id")
+    found = list(rows.select_related("channel", "step")[:most])  # type: ignore[misc]
+    names = {channel.slug: channel.name for channel in head.channels.all}
+    steps = [
+        StepTaken(row.step, *(names.get(slug, slug) for slug in (row.step.from_channel, row.step.to_channel)))
+        for row in found
+        if row.step_id is not None
+    ]
+    release = next((row for row in found if row.ended_at is None), None)
+    if release is None:
+        return Course(None, steps)
+    release.flag = head.flag
+    last = release.step if release.step_id is not None else None
+    release.moved_by, release.was_forced = (None, None) if last is None else (last.by_name, last.forced)  # type: ignore[attr-defined]
+    [standing] = standings([release], head.at, channels=head.channels, required=head.requires)
+    return Course(Card(standing, _soaking(standing.rail, standing)), steps)
+
+
 def board(*, q: str = "") -> Board:
     """Return the board; `q` is looked for in name, key and owner of the flags. The queries do not grow with releases.
 
@@ -184,15 +224,6 @@ class StepTaken:
     def open_gates(self) -> list[dict[str, Any]]:
         """The gates that it went past, where it was forced."""
         return [gate for gate in self.step.evidence if not gate["holds"]]
-
-
-def steps_of(key: str, rail: Iterable[ChannelState], most: int) -> list[StepTaken]:
-    """Return the last steps of all releases of a flag, the latest first; its rail names the channels. One query."""
-    names = {state.slug: state.name for state in rail}
-    steps = Promotion.objects.filter(release__flag=key).order_by("-at", "id")[:most]
-    return [
-        StepTaken(step, *(names.get(slug, slug) for slug in (step.from_channel, step.to_channel))) for step in steps
-    ]
 
 
 def _marked(releases: QuerySet[Release]) -> QuerySet[Release]:

@@ -3,14 +3,12 @@
 A percentage rollout takes companies in by their place, 0 to 99 (`flags.evaluation.bucket`): with N %, those below N.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
-from uuid import UUID
 
-from django.db.models import Count, F, Func, IntegerField, Max, QuerySet, TextField, Value
+from django.db.models import Count, F, Func, IntegerField, OuterRef, QuerySet, Subquery, TextField, Value
 from django.db.models.functions import Cast
 
 from flags.channels import ChannelState
@@ -123,20 +121,15 @@ def lines(
         order = ("place", "id")
     if q:
         rows = named(rows, *q.split())
+    asked = Usage.objects.filter(flag=flag, company=OuterRef("pk")).order_by("-day").values("last_at")[:1]
+    rows = rows.select_related("plan").annotate(asked_at=Subquery(asked))
     found = stretch(rows, order, size, after=after, before=before)
     answers = decisions(flag.key, found.rows)
-    asked = last_asked(flag, [company.pk for company in found.rows])
     shown = [
-        CompanyLine(company, answers[company.pk], asked.get(company.pk), getattr(company, "place", None))
+        CompanyLine(company, answers[company.pk], company.asked_at, getattr(company, "place", None))
         for company in found.rows
     ]
     return Lines(shown, found.previous, found.next)
-
-
-def last_asked(flag: Flag, companies: Collection[UUID]) -> dict[UUID, datetime]:
-    """Return when these companies last asked for a flag; who never did is left out. One query."""
-    rows = Usage.objects.filter(flag=flag, company__in=companies).order_by().values_list("company_id")
-    return dict(rows.annotate(last=Max("last_at")))
 
 
 def _active(channel: str) -> QuerySet[Company]:

@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from flags.evidence import Evidence, gather
@@ -53,6 +55,11 @@ def database_now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("select clock_timestamp()")
         return cursor.fetchone()[0]
+
+
+def database_clock() -> Now | Value:
+    """Return the same as an expression, for whoever reads something anyway."""
+    return Now() if connection.vendor == "postgresql" else Value(timezone.now(), DateTimeField())
 
 
 def next_channel(release: Release) -> ReleaseChannel | None:

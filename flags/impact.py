@@ -130,7 +130,7 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
     effects = {key: Effect(key) for key in keys}
     ranks = dict(Plan.objects.values_list("slug", "rank"))
     only = set(change.overrides) | set(change.opt_ins) | set(change.moves)
-    special = _companies_that_differ(related, only)
+    special = _companies_that_differ(related, only, before, after)
     rollout = _channels_in_rollout(related, before, after)
     companies = Company.objects.filter(is_active=True)
     if not only:
@@ -167,17 +167,18 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
 
 
 def decisions(key: str, companies: Collection[Company], at: datetime | None = None) -> dict[UUID, Decision]:
-    """Return what a flag answers to each of these few companies, as of now or `at`, grants aside."""
+    """Return what a flag answers to each of these few companies, as of now or `at`, grants aside.
+
+    Their plans should be loaded.
+    """
     at = at or timezone.now()
     rules = resolve_rules(at).flags
     wanted = {company.pk for company in companies}
-    special = _companies_that_differ({key, *required_by(rules, key)}, wanted) if wanted else {}
-    ranks = dict(Plan.objects.values_list("slug", "rank"))
+    special = _companies_that_differ({key, *required_by(rules, key)}, wanted, rules) if wanted else {}
     found = {}
     for company in companies:
         facts = special.get(company.pk, NO_COMPANY)
-        channel, plan = str(company.channel_id), ranks[str(company.plan_id)]
-        facts = replace(facts, id=str(company.pk), channel=channel, plan=plan)
+        facts = replace(facts, id=str(company.pk), channel=str(company.channel_id), plan=company.plan.rank)
         found[company.pk] = evaluate_for_company(rules, key, facts, at)
     return found
 
@@ -200,7 +201,7 @@ def _having(rules: Mapping[str, FlagRules], key: str, at: datetime) -> list[UUID
     if key not in rules:
         return []
     related = {key, *required_by(rules, key)}
-    special = _companies_that_differ(related, set())
+    special = _companies_that_differ(related, set(), rules)
     rollout = _channels_in_rollout(related, rules)
     ranks = dict(Plan.objects.values_list("slug", "rank"))
     companies = Company.objects.filter(is_active=True)
@@ -240,11 +241,15 @@ def _one_by_one(companies, special, rollout: set[str], only: set[UUID]) -> Itera
     return sorted(found.values(), key=lambda row: row[1])
 
 
-def _companies_that_differ(keys: set[str], only: set[UUID]) -> dict[UUID, CompanyFacts]:
+def _companies_that_differ(
+    keys: set[str], only: set[UUID], *rulesets: Mapping[str, FlagRules]
+) -> dict[UUID, CompanyFacts]:
     overrides: dict[UUID, dict[str, OverrideFact]] = {}
     opt_ins: dict[UUID, dict[str, bool]] = {}
+    # What a company has chosen says nothing while the flag is not self-service.
+    chosen = {key for key in keys for rules in rulesets if key in rules and rules[key].is_self_service}
     rows = Override.objects.filter(flag__in=keys)
-    choices = OptIn.objects.filter(flag__in=keys)
+    choices = OptIn.objects.filter(flag__in=chosen) if chosen else OptIn.objects.none()
     if only:
         rows, choices = rows.filter(company__in=only), choices.filter(company__in=only)
     for pk, key, enabled, expires_at, paused in rows.order_by().values_list(

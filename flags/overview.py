@@ -5,13 +5,14 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, Value, When
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce
 
 from flags import staleness
 from flags.catalogue import CATEGORIES
 from flags.channels import ChannelState, rails
 from flags.keyset import Stretch, stretch
-from flags.models import Flag, Grant, Override, Requirement, Tally
+from flags.models import Flag, Grant, Override, Tally
 from flags.tallies import OVERRIDES_OFF, OVERRIDES_ON
 from tenants import rls
 from tenants.models import Company, User
@@ -94,6 +95,16 @@ def flag_rows(flags: Iterable[Flag]) -> list[FlagRow]:
     keys = [flag.key for flag in found]
     counts, states, stale = override_counts(keys), rails(keys), staleness.reasons(found)
     return [FlagRow(flag, states[flag.key], *counts.get(flag.key, (0, 0)), stale.get(flag.key, "")) for flag in found]
+
+
+def with_override_counts(flags: QuerySet[Flag]) -> QuerySet[Any]:
+    """Say of each flag how many overrides say on, and how many off (`overrides_on`, `overrides_off`)."""
+    return flags.annotate(overrides_on=_number_of(OVERRIDES_ON), overrides_off=_number_of(OVERRIDES_OFF))
+
+
+def _number_of(what: str) -> Coalesce:
+    tallies = Tally.objects.filter(what=what, name=OuterRef("pk")).order_by().values("name")
+    return Coalesce(Subquery(tallies.annotate(sum=Sum("n")).values("sum")), 0)
 
 
 def find_flags(
@@ -198,19 +209,6 @@ def page_of_grants(flag: Flag, size: int, *, q: str = "", after: str = "", befor
     if q:
         rows = rows.filter(Q(company__name__icontains=q) | Q(user__name__icontains=q) | Q(user__email__icontains=q))
     return stretch(rows, ("company__name", "id"), size, after=after, before=before)
-
-
-def requirements_of(key: str) -> tuple[list[Flag], list[Flag]]:
-    """Return the flags that a flag requires, and those that require it, by name. One query."""
-    pairs = Requirement.objects.filter(Q(flag=key) | Q(requires=key)).select_related("flag", "requires")
-    found = list(pairs.order_by())
-    requires = [pair.requires for pair in found if pair.flag_id == key]
-    dependents = [pair.flag for pair in found if pair.requires_id == key]
-    return sorted(requires, key=_by_name), sorted(dependents, key=_by_name)
-
-
-def _by_name(flag: Flag) -> tuple[str, str]:
-    return flag.name, flag.key
 
 
 def find_company(text: str) -> Company | None:

@@ -86,6 +86,7 @@ KINDS = {
         "companyimpact",
         "companynews",
         "finding",
+        "flagpage",
         "history",
         "inspector",
         "overview",

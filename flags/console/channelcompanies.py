@@ -9,10 +9,10 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from flags.channelcompanies import NOW, SHARES, lines, share_of, shares
-from flags.channels import ChannelState, companies_per_channel, rails
+from flags.channels import ChannelState, channels_for
 from flags.console.forms import FilterForm
 from flags.console.paging import counted, on_its_page
-from flags.console.responses import console_view, fragment, wants_fragment
+from flags.console.responses import came_by_itself, console_view, fragment, wants_fragment
 from flags.models import Flag
 from flags.requests import HttpRequest
 
@@ -34,11 +34,14 @@ def flag_companies(request: HttpRequest, key: str) -> HttpResponse:
     """Show a channel's companies on the flag's page. Without scripts, the page does."""
     flag = get_object_or_404(Flag, key=key)
     if not wants_fragment(request):
-        query = f"?{request.GET.urlencode()}" if request.GET else ""
+        query = f"?{request.GET.urlencode() or 'show=all'}"
         return redirect(reverse("console:flag_detail", args=[key]) + query + "#companies")
-    context = companies_context(request.GET, flag, rails([key])[key], companies_per_channel())
+    channels = channels_for([key])
+    context = companies_context(request.GET, flag, channels.rail(key), channels.companies) | {"flag": flag}
+    if came_by_itself(request, "company-table"):
+        return fragment(request, "console/_channel_companies.html", context)
     said = counted(context["channel_companies"].rows, "company", "companies")
-    response = fragment(request, "console/_channel_companies.html", context | {"flag": flag}, said=said)
+    response = fragment(request, "console/_channel_companies.html", context, said=said)
     return on_its_page(request, response, reverse("console:flag_detail", args=[key]), CompaniesForm.base_fields)
 
 

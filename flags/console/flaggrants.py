@@ -12,7 +12,7 @@ from flags.console.flags import GRANTS_SHOWN, flag_context
 from flags.console.forms import GrantsForm, PickForm
 from flags.console.grants import company_grant
 from flags.console.paging import counted, on_its_page
-from flags.console.responses import console_view, fragment, page_or_fragment, wants_fragment
+from flags.console.responses import came_by_itself, console_view, fragment, page_or_fragment, wants_fragment
 from flags.models import Flag
 from flags.requests import HttpRequest
 
@@ -24,7 +24,7 @@ def flag_grants(request: HttpRequest, key: str) -> HttpResponse:
     """Show who was granted or denied a flag. Without scripts, its page does."""
     flag = get_object_or_404(Flag, key=key)
     if not wants_fragment(request):
-        query = f"?{request.GET.urlencode()}" if request.GET else ""
+        query = f"?{request.GET.urlencode() or 'show=all'}"
         return redirect(reverse("console:flag_detail", args=[key]) + query + "#grants")
     asked = GrantsForm(request.GET)
     context: dict[str, Any] = {
@@ -32,6 +32,8 @@ def flag_grants(request: HttpRequest, key: str) -> HttpResponse:
         "grants": overview.page_of_grants(flag, GRANTS_SHOWN, **asked.wanted),
         "granted_to": asked.filters().get("person", ""),
     }
+    if came_by_itself(request, "grant-table"):
+        return fragment(request, "console/_grant_table.html", context)
     said = counted(context["grants"].rows, "grant", "grants")
     response = fragment(request, "console/_grant_table.html", context, said=said)
     return on_its_page(request, response, reverse("console:flag_detail", args=[key]), GrantsForm.base_fields)

@@ -3,25 +3,37 @@
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from flags import archiving, changes, channels, finding, history, overview
-from flags.board import card_of, steps_of
-from flags.console.channelcompanies import companies_context
+from flags import archiving, changes, finding, history, overview
+from flags.board import course_of
+from flags.channels import furthest
+from flags.console.channelcompanies import COMPANIES_SHOWN, companies_context
+from flags.console.flagparts import ALL, COMPANIES, GRANTS, HISTORY, OVERRIDES, parts_at_once
 from flags.console.forms import FlagForm, GrantsForm, NewFlagForm, PickForm
-from flags.console.history import entries
+from flags.console.history import Entry, entries
 from flags.console.paging import Page
-from flags.console.responses import console_view, here, page_or_fragment, person, say_what_changed, status_of
+from flags.console.responses import (
+    console_view,
+    fragment,
+    here,
+    page_or_fragment,
+    person,
+    say_what_changed,
+    status_of,
+    wants_fragment,
+)
 from flags.console.searching import search, text_of
 from flags.exceptions import ChangeRefused, Conflict
+from flags.flagpage import head_of
 from flags.impact import Impact, Proposed, impact
 from flags.models import Flag
 from flags.overview import FlagRow
 from flags.requests import HttpRequest
-from flags.staleness import with_last_asked
 
 FLAGS_PER_PAGE = 50
 OVERRIDES_SHOWN = 20
@@ -62,39 +74,72 @@ def flag_list(request: HttpRequest) -> HttpResponse:
 
 @console_view("GET")
 def flag_detail(request: HttpRequest, key: str) -> HttpResponse:
-    """One flag: its default, channels, overrides, grants, requirements and recent history."""
-    context = flag_context(request, key)
+    """One flag: its release, default, channels, companies, overrides, grants, requirements and recent history."""
+    context = flag_context(request, key, ALL if wants_fragment(request) else parts_at_once(request.GET))
     return page_or_fragment(request, "console/flag_detail.html", "console/_flag_page.html", context)
 
 
-def flag_context(request: HttpRequest, key: str) -> dict[str, Any]:
-    """Return what a flag's page shows, as of now. Raises Http404."""
-    flag = get_object_or_404(with_last_asked(Flag.objects.select_related("killed_by", "minimum_plan")), key=key)
-    [row] = overview.flag_rows([flag])
-    companies = channels.companies_per_channel()
-    asked = PickForm(request.GET).filters()
-    recent = history.find_changes(flag=key)[:CHANGES_SHOWN]
-    card = card_of(key)
-    release = card.standing.release if card is not None else None
-    requires, dependents = overview.requirements_of(key)
-    live = [other.key for other in dependents if other.archived_at is None]
-    return companies_context(request.GET, flag, row.channels, companies, str(release.channel_id) if release else "") | {
+def flag_context(request: HttpRequest, key: str, parts: frozenset[str] = ALL) -> dict[str, Any]:
+    """Return what a flag's page shows, as of now, with these of its parts; the others are fetched. Raises Http404."""
+    head = head_of(key)
+    if head is None:
+        raise Http404("There is no such flag.")
+    flag, row, channels = head.flag, head.row, head.channels
+    course = course_of(head, STEPS_SHOWN)
+    live = [other.key for other in head.dependents if other.archived_at is None]
+    at = str(course.release.channel_id) if course.release else ""
+    context = {
         "flag": flag,
         "row": row,
-        "channels": [(state, companies.get(state.slug, 0)) for state in row.channels],
-        "overrides": overview.page_of_overrides(flag, OVERRIDES_SHOWN, number=row.overrides, **asked),
-        "asked": asked,
-        "grants": overview.page_of_grants(flag, GRANTS_SHOWN, **GrantsForm(request.GET).wanted),
+        "channels": [(state, channels.companies[state.slug]) for state in row.channels],
+        "requires": head.requires,
+        "dependents": head.dependents,
+        # Who has all of the page, and no scripts, comes back to all of it.
+        "here": reverse("console:flag_detail", args=[key]) + ("?show=all" if request.GET.get("show") == "all" else ""),
+        "card": course.card,
+        "steps_taken": course.steps,
+        "is_out_somewhere": furthest(flag, row.channels) is not None,
+        "readiness": archiving.judged(flag.last_asked_at, sorted(live), course.release),  # type: ignore[attr-defined]
+        "has_grants": head.has_grants,
+        "parts": parts,
+        "asked": PickForm(request.GET).filters(),
         "granted_to": GrantsForm(request.GET).filters().get("person", ""),
-        "requires": requires,
-        "dependents": dependents,
-        "entries": entries(recent, flags={key}),
-        "here": reverse("console:flag_detail", args=[key]),
-        "card": card,
-        "steps_taken": steps_of(key, row.channels, STEPS_SHOWN),
-        "is_out_somewhere": channels.furthest(flag, row.channels) is not None,
-        "readiness": archiving.judged(flag.last_asked_at, sorted(live), release),  # type: ignore[attr-defined]
+        "waiting": _waiting(row, channels.companies.get(at) or next(iter(channels.companies.values()), 0)),
+        "companies_at": at,
     }
+    if COMPANIES in parts:
+        context |= companies_context(request.GET, flag, row.channels, channels.companies, at)
+    if OVERRIDES in parts:
+        context["overrides"] = overview.page_of_overrides(
+            flag, OVERRIDES_SHOWN, number=row.overrides, **context["asked"]
+        )
+    if GRANTS in parts:
+        context["grants"] = overview.page_of_grants(flag, GRANTS_SHOWN, **GrantsForm(request.GET).wanted)
+    if HISTORY in parts:
+        context["entries"] = _recent(key)
+    return context
+
+
+def _waiting(row: FlagRow, companies: int) -> dict[str, range]:
+    """Return for how many rows of each part there is to be room until they are there."""
+    return {
+        COMPANIES: range(min(companies, COMPANIES_SHOWN)),
+        OVERRIDES: range(min(row.overrides, OVERRIDES_SHOWN)),
+        GRANTS: range(1),
+        HISTORY: range(CHANGES_SHOWN),
+    }
+
+
+@console_view("GET")
+def flag_history(request: HttpRequest, key: str) -> HttpResponse:
+    """Show what was changed about a flag of late, on its page. Without scripts, all of it is a page of its own."""
+    if not wants_fragment(request):
+        return redirect(f"{reverse('console:change_list')}?{urlencode({'flag': key})}")
+    return fragment(request, "console/_flag_history.html", {"entries": _recent(key)})
+
+
+def _recent(key: str) -> list[Entry]:
+    return entries(history.find_changes(flag=key)[:CHANGES_SHOWN], flags={key})
 
 
 @console_view("GET", "POST")

@@ -13,7 +13,7 @@ from flags.console.flags import OVERRIDES_SHOWN, flag_context
 from flags.console.forms import PickForm
 from flags.console.overridegate import drawer_of, override_of, through_override_gate, through_reset_gate
 from flags.console.paging import counted, on_its_page
-from flags.console.responses import console_view, fragment, page_or_fragment, wants_fragment, way_back
+from flags.console.responses import came_by_itself, console_view, fragment, page_or_fragment, wants_fragment, way_back
 from flags.console.switches import flag_changed
 from flags.models import Flag, Override
 from flags.requests import HttpRequest
@@ -26,21 +26,21 @@ SUGGESTED = 12
 @console_view("GET")
 def flag_overrides(request: HttpRequest, key: str) -> HttpResponse:
     """Show which companies differ, in the flag's row of the list or on its page. Without scripts, the page does."""
-    flag = get_object_or_404(Flag, key=key)
     if not wants_fragment(request):
-        query = f"?{request.GET.urlencode()}" if request.GET else ""
+        get_object_or_404(Flag, key=key)
+        query = f"?{request.GET.urlencode() or 'show=all'}"
         return redirect(reverse("console:flag_detail", args=[key]) + query + "#overrides")
-    asked = PickForm(request.GET).filters()
+    flag = get_object_or_404(overview.with_override_counts(Flag.objects.all()), key=key)
+    row = overview.FlagRow(flag, [], flag.overrides_on, flag.overrides_off)
     if request.GET.get("place") == "row":
-        row = _row(flag)
         first = overview.page_of_overrides(flag, SHOWN_IN_ROW, number=row.overrides).rows
         return fragment(request, "console/_override_list.html", {"row": row, "differing": first})
-    context: dict[str, Any] = {
-        "flag": flag,
-        "overrides": overview.page_of_overrides(flag, OVERRIDES_SHOWN, **asked),
-        "asked": asked,
-    }
-    said = counted(context["overrides"].rows, "company with an override", "companies with an override")
+    asked = PickForm(request.GET).filters()
+    found = overview.page_of_overrides(flag, OVERRIDES_SHOWN, number=row.overrides, **asked)
+    context = {"flag": flag, "overrides": found, "asked": asked}
+    if came_by_itself(request, "override-table"):
+        return fragment(request, "console/_override_table.html", context)
+    said = counted(found.rows, "company with an override", "companies with an override")
     response = fragment(request, "console/_override_table.html", context, said=said)
     return on_its_page(request, response, reverse("console:flag_detail", args=[key]), PickForm.base_fields)
 
@@ -113,8 +113,3 @@ def _first(flag: Flag) -> list[Override]:
 
 def _like(text: str) -> list[Company]:
     return list(roster.find_companies(q=text)[:SUGGESTED]) if text else []
-
-
-def _row(flag: Flag) -> overview.FlagRow:
-    [row] = overview.flag_rows([flag])
-    return row

@@ -54,6 +54,11 @@ def wants_fragment(request: HttpRequest) -> bool:
     return bool(request.htmx) and not request.htmx.boosted and not request.htmx.history_restore_request
 
 
+def came_by_itself(request: HttpRequest, place: str) -> bool:
+    """Whether a page fetches the part of it at `place` for the first time: nobody asked, so nothing is announced."""
+    return request.htmx.trigger == place
+
+
 def here(request: HttpRequest) -> str:
     """Return the address of the page somebody is on, also while htmx fetches a piece of it."""
     return request.htmx.current_url_abs_path or request.get_full_path()

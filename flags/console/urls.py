@@ -47,6 +47,7 @@ urlpatterns = [
     path("feature-flags/new/", flags.flag_new, name="flag_new"),
     path("feature-flags/<slug:key>/", flags.flag_detail, name="flag_detail"),
     path("feature-flags/<slug:key>/edit/", flags.flag_edit, name="flag_edit"),
+    path("feature-flags/<slug:key>/history/", flags.flag_history, name="flag_history"),
     path("feature-flags/<slug:key>/default/", switches.flag_default, name="flag_default"),
     path("feature-flags/<slug:key>/inherit/", switches.flag_inherit, name="flag_inherit"),
     path("feature-flags/<slug:key>/channels/<slug:channel>/", switches.flag_channel, name="flag_channel"),

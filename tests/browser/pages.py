@@ -55,6 +55,7 @@ class Page:
     def open_in(self, browser_page) -> int:
         """Show it, with everything open that it opens, and return its status."""
         answer = browser_page.goto(self.address(lambda address: browser_page.request.get(address).text()))
+        browser_page.locator("body:not(:has(.later))").wait_for()  # What a page fetches after itself is there.
         for selector in self.opens:
             browser_page.locator(selector).first.click()
         if self.opens:
@@ -82,9 +83,11 @@ FLAGS = (
     Page("batch-waiting", ("console:batch", WAITING)),
     Page("batch-undo", ("console:batch_undo", DONE)),
     flag("flag", "flag_detail", "trip_management"),
+    flag("flag-whole", "flag_detail", "trip_management", query="?show=all"),
     flag("flag-killed", "flag_detail", "legacy_export"),
     flag("flag-plain", "flag_detail", "white_label"),
     flag("flag-grants", "flag_detail", "route_optimizer"),
+    flag("flag-history", "flag_history", "trip_management"),
     flag("flag-edit", "flag_edit"),
     flag("flag-default", "flag_default", query="?enabled=true"),
     flag("flag-inherit", "flag_inherit"),

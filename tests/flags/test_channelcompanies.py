@@ -100,9 +100,9 @@ def test_inactive_companies_are_left_out(flag, globex):
 
 def test_the_cost_does_not_grow(flag, many, django_assert_num_queries):
     lines(flag, "pilot", 2)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(3):
         lines(flag, "pilot", 2)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(3):
         lines(flag, "pilot", 40)
     with django_assert_num_queries(1):
         shares(flag, "pilot", 10)

@@ -1,14 +1,23 @@
 """A flag's page: what it says, from whom, and at what cost."""
 
+import re
+
 import pytest
 
-from flags import changes
+from flags import changes, releases
 from flags.models import Flag
 from tests.factories import CompanyFactory, MembershipFactory, OverrideFactory
 from tests.flags.console.browsing import HTMX, text_of
 
 pytestmark = pytest.mark.django_db
 PAGE = "/super-admin/feature-flags/api_access/"
+WHOLE = PAGE + "?show=all"
+PARTS = {
+    "companies/": "company-table",
+    "overrides/": "override-table",
+    "grants/": "grant-table",
+    "history/": "flag-history",
+}
 
 
 def test_it_says_what_the_flag_is(alices, alice, acme, globex):
@@ -18,7 +27,7 @@ def test_it_says_what_the_flag_is(alices, alice, acme, globex):
     changes.edit_flag("api_access", actor=alice, requires=["driver_chat"])
     changes.edit_flag("white_label", actor=alice, requires=["api_access"])
     changes.set_channel("api_access", "pilot", True, percentage=30, actor=alice)
-    page = text_of(alices.get(PAGE))
+    page = text_of(alices.get(WHOLE))
     for words in (
         "API Access",
         "REST API for external integrations",
@@ -54,7 +63,7 @@ def test_overrides_come_in_pages_that_know_each_other(alices):
     flag = Flag.objects.get(key="api_access")
     for number in range(45):
         OverrideFactory(flag=flag, company=CompanyFactory(name=f"Company {number:02}", slug=f"c-{number:02}"))
-    first = alices.get(PAGE)
+    first = alices.get(WHOLE)
     assert "Company 00" in text_of(first)
     assert "Company 20" not in text_of(first)
     second = alices.get(PAGE, {"after": first.context["overrides"].next})
@@ -82,11 +91,11 @@ def test_without_scripts_the_list_of_overrides_is_the_page(alices):
 
 
 def test_grants_are_listed_where_people_need_them(alices, alice, acme, dan):
-    assert "Grants" not in text_of(alices.get(PAGE))
+    assert "Grants" not in text_of(alices.get(WHOLE))
     changes.edit_flag("api_access", actor=alice, needs_grant=True)
-    assert "Nobody has been granted it yet" in text_of(alices.get(PAGE))
+    assert "Nobody has been granted it yet" in text_of(alices.get(WHOLE))
     changes.grant(acme, dan, "api_access", enabled=False, actor=alice, reason="left the project")
-    page = text_of(alices.get(PAGE))
+    page = text_of(alices.get(WHOLE))
     assert "Dan dan@acme.example Acme Denied left the project No end" in page
 
 
@@ -96,10 +105,43 @@ def test_what_people_typed_is_text(alices, alice, acme):
         "api_access", actor=alice, name=nasty, description=nasty, owner=nasty, metadata={nasty: nasty}, reason=nasty
     )
     changes.set_override(acme, "api_access", True, actor=alice, reason=nasty)
-    for path in (PAGE, "/super-admin/feature-flags/", "/super-admin/changes/", PAGE + "overrides/acme/"):
+    for path in (WHOLE, "/super-admin/feature-flags/", "/super-admin/changes/", PAGE + "overrides/acme/"):
         page = alices.get(path).content.decode()
         assert nasty not in page
         assert "&lt;script&gt;" in page
+
+
+def test_its_parts_are_fetched_and_come_in_the_place_left_for_them(alices, alice):
+    changes.edit_flag("api_access", actor=alice, needs_grant=True)
+    page = alices.get(PAGE).content.decode()
+    for path, place in PARTS.items():
+        [left] = re.findall(rf'<div class="later" id="{place}" hx-get="([^"]+)" hx-trigger="load"', page)
+        assert left == PAGE + path
+        answer = alices.get(left, headers=HTMX | {"HX-Current-URL": f"http://testserver{PAGE}", "HX-Trigger": place})
+        assert not {"HX-Push-Url", "HX-Trigger"} & set(answer.headers)
+        part = answer.content.decode()
+        assert re.match(rf'\s*<div class="[^"]+" id="{place}"', part)
+        assert part.strip() in alices.get(WHOLE).content.decode()
+    assert 'class="later"' not in alices.get(WHOLE).content.decode()
+
+
+def test_without_scripts_there_is_a_way_to_each_part(alices, alice):
+    changes.edit_flag("api_access", actor=alice, needs_grant=True)
+    page = alices.get(PAGE).content.decode()
+    for part in ("companies", "overrides", "grants", "history"):
+        assert f'<noscript><p><a href="{WHOLE}#{part}">Show the {part}</a></p></noscript>' in page
+        assert re.search(rf'id="{part}"', page)
+    assert alices.get(PAGE + "companies/").url == WHOLE + "#companies"
+    assert alices.get(PAGE + "overrides/").url == WHOLE + "#overrides"
+    assert alices.get(PAGE + "grants/").url == WHOLE + "#grants"
+    assert alices.get(PAGE + "history/").url == "/super-admin/changes/?flag=api_access"
+
+
+def test_an_address_about_one_part_has_it_in_the_page(alices):
+    page = alices.get(PAGE, {"channel": "pilot"}).content.decode()
+    assert 'aria-label="Search companies of Pilot"' not in page
+    assert "Search companies of Pilot" in page
+    assert page.count('class="later"') == 2
 
 
 @pytest.mark.parametrize("number", [2, 25])
@@ -110,8 +152,24 @@ def test_queries_do_not_grow_with_what_is_shown(alices, alice, django_assert_max
         OverrideFactory(flag=flag, company=company)
         changes.grant(company, MembershipFactory(company=company).user, "api_access", actor=alice)
         changes.create_flag(f"flag_{company.slug.replace('-', '_')}", actor=alice, requires=["api_access"])
-    with django_assert_max_num_queries(21):
+    with django_assert_max_num_queries(5):
         alices.get(PAGE)
+    for path in PARTS:
+        with django_assert_max_num_queries(6):
+            alices.get(PAGE + path, headers=HTMX)
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_queries_do_not_grow_with_a_release(alices, alice, django_assert_max_num_queries, number):
+    changes.edit_flag("api_access", actor=alice, requires=["driver_chat", "white_label"])
+    for _ in range(number):
+        releases.start("api_access", actor=alice)
+        releases.roll_back("api_access", None, actor=alice, reason="again")
+    releases.start("api_access", actor=alice)
+    with django_assert_max_num_queries(8):
+        page = alices.get(PAGE)
+    assert "Gates before Pilot" in text_of(page)
+    assert f"Steps {2 * number + 1}" in text_of(page)
 
 
 def test_others_may_not(sign_in, bob, client):

@@ -56,7 +56,7 @@ def test_opening_costs_the_same_for_one_and_for_many(alices, django_assert_max_n
     first = OverrideFactory(flag_id="api_access", flag=None)
     for _ in range(number):
         OverrideFactory(flag=first.flag)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(6):
         alices.get(FLAG + "overrides/", {"place": "row"}, headers=HTMX)
 
 

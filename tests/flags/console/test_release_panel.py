@@ -18,6 +18,7 @@ from tests.flags.console.browsing import HTMX, said_by, text_of
 pytestmark = pytest.mark.django_db
 KEY = "trip_management"
 PAGE = f"/super-admin/feature-flags/{KEY}/"
+WHOLE = PAGE + "?show=all"
 
 
 def test_without_a_release_it_offers_to_start_one(alices):
@@ -82,7 +83,7 @@ def test_companies_are_listed_by_channel_with_their_last_evaluation(alices, alic
     releases.promote(KEY, actor=alice, force=True, reason="now")
     at = timezone.now()
     Usage.objects.create(company=globex, flag=flag, day=at.date(), on=1, last_at=at)
-    page = text_of(alices.get(PAGE))
+    page = text_of(alices.get(WHOLE))
     assert "Globex On On for the Pilot channel." in page
     assert "Acme" not in page
     other = text_of(alices.get(PAGE, {"channel": "general"}))
@@ -98,7 +99,7 @@ def test_companies_are_listed_by_channel_with_their_last_evaluation(alices, alic
 def test_companies_come_in_pages(alices):
     for number in range(25):
         CompanyFactory(channel="internal", name=f"Company {number:02}")
-    first = alices.get(PAGE)
+    first = alices.get(WHOLE)
     assert "Company 09" in text_of(first)
     assert "Company 10" not in text_of(first)
     cursor = first.context["channel_companies"].next
@@ -176,5 +177,5 @@ def test_its_cost_does_not_grow_with_companies_and_steps(alices, alice, django_a
         releases.start(KEY, actor=alice)
         releases.roll_back(KEY, None, actor=alice, reason="again")
     releases.start(KEY, actor=alice)
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(8):
         alices.get(PAGE)

@@ -100,6 +100,8 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 DATABASE = DATABASES["default"]
 DATABASE_OPTIONS = DATABASE.setdefault("OPTIONS", {})
+# To open a connection costs more than to answer from memory, on SQLite too.
+DATABASE["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
 TEST_DB_SUFFIX = env.str("TEST_DB_SUFFIX", default="")
 if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
     # Writers queue at BEGIN instead of failing halfway; readers never wait for them.
@@ -119,7 +121,6 @@ else:
     DATABASE_OPTIONS.setdefault("keepalives_interval", 5)
     DATABASE_OPTIONS.setdefault("keepalives_count", 3)
     DATABASE_OPTIONS.setdefault("tcp_user_timeout", 5000)
-    DATABASE["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
     DATABASE["CONN_HEALTH_CHECKS"] = True
     # PgBouncer in transaction mode gives the next statement to another server, which does not know our cursor.
     DATABASE["DISABLE_SERVER_SIDE_CURSORS"] = env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False)

@@ -152,34 +152,39 @@ def address() -> str:
 
 
 def rows(run: Run) -> Iterator[Row]:
-    """Yield, for each server, what share of an empty view's requests each call reaches."""
+    """Yield, for each server and each freshness, what share of an empty view's requests each call reaches."""
     if shutil.which("wrk") is None:
         raise Unavailable("needs wrk, which most distributions have")
     stage.database()
-    seconds, rounds, port = run.about(3, 1), run.about(5, 3), free_port()
+    port = free_port()
     environment = {"DATABASE_URL": address(), "DJANGO_DEBUG": "true", "DJANGO_LOG_LEVEL": "ERROR"}
     with token() as plain:
         for server, command in servers(port).items():
-            bare_port = free_port()
-            bare = [part.replace(str(port), str(bare_port)) for part in command]
-            with served(command, port, **environment), served(bare, bare_port, EMPTY_ONLY="1", **environment):
-                every = calls(plain, port)
-                rates: dict[str, list[float]] = {call.name: [] for call in every}
-                alone: list[float] = []
-                for _ in range(rounds):
-                    for call in every:
-                        rates[call.name].append(rate(call, port, seconds))
-                    alone.append(rate(every[0], bare_port, seconds))
-            middle = {name: statistics.median(found) for name, found in rates.items()}
-            bottom = statistics.median(alone)
-            yield Row(f"{server}: an empty view alone", bottom, "a second", note="no middleware")
-            for call in every:
-                share, note = (
-                    middle[call.name] / middle["an empty view"],
-                    f"{middle[call.name] / bottom:.2f} of it alone",
-                )
-                if call.least is None:
-                    yield Row(f"{server}: {call.name}", middle[call.name], "a second", note=note)
-                else:
-                    note = f"{middle[call.name]:,.0f} a second, {note}"
-                    yield Row(f"{server}: {call.name}", share, "of it", least=call.least, note=note)
+            for freshness in ("exact", "streamed"):
+                bare_port = free_port()
+                bare = [part.replace(str(port), str(bare_port)) for part in command]
+                with (
+                    served(command, port, FLAGS_FRESHNESS=freshness, **environment),
+                    served(bare, bare_port, EMPTY_ONLY="1", **environment),
+                ):
+                    yield from _shares(run, f"{server}, {freshness}", calls(plain, port), port, bare_port)
+
+
+def _shares(run: Run, served_how: str, every: list[Call], port: int, bare_port: int) -> Iterator[Row]:
+    seconds, rounds = run.about(3, 1), run.about(5, 3)
+    rates: dict[str, list[float]] = {call.name: [] for call in every}
+    alone: list[float] = []
+    for _ in range(rounds):
+        for call in every:
+            rates[call.name].append(rate(call, port, seconds))
+        alone.append(rate(every[0], bare_port, seconds))
+    middle = {name: statistics.median(found) for name, found in rates.items()}
+    bottom = statistics.median(alone)
+    yield Row(f"{served_how}: an empty view alone", bottom, "a second", note="no middleware")
+    for call in every:
+        share, note = middle[call.name] / middle["an empty view"], f"{middle[call.name] / bottom:.2f} of it alone"
+        if call.least is None:
+            yield Row(f"{served_how}: {call.name}", middle[call.name], "a second", note=note)
+        else:
+            note = f"{middle[call.name]:,.0f} a second, {note}"
+            yield Row(f"{served_how}: {call.name}", share, "of it", least=call.least, note=note)

@@ -80,6 +80,12 @@ def test_sqlite_writers_queue_at_begin_in_wal_mode():
     assert "journal_mode=WAL" in options["init_command"]
 
 
+@pytest.mark.parametrize("url", ["sqlite:///headgate.sqlite3", "postgres://db/headgate"])
+def test_a_connection_is_kept_for_the_next_request(url):
+    assert read("s.DATABASES['default']['CONN_MAX_AGE']", DATABASE_URL=url) == 60
+    assert read("s.DATABASES['default']['CONN_MAX_AGE']", DATABASE_URL=url, CONN_MAX_AGE="5") == 5
+
+
 def test_postgresql_notices_a_dead_server_within_seconds():
     database = read("s.DATABASES['default']", DATABASE_URL="postgres://ana:pw@db.internal:6432/headgate")
     assert database["ENGINE"] == "tenants.postgresql"

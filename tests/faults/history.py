@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.faults.cast import CAST
 from tests.faults.histories import KEYS, Read, Write, faults, number_of, spelt
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Answer, Application, PostgresServer, eventually
@@ -148,8 +149,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--freshness", choices=("exact", "streamed"), default="exact")
     options = parser.parse_args()
-    from tests.faults.conftest import CAST  # pytest's file; not needed where pytest runs this.
-
     with PostgresServer() as postgres, RedisServer() as redis, Proxy(postgres.port) as proxy:
         shared = {"CACHE_URL": redis.url, "FLAGS_FRESHNESS": options.freshness}
         first = Application(DATABASE_URL=postgres.url(proxy.port), **shared)

@@ -1,6 +1,11 @@
 """The checker finds what it is there to find."""
 
+import os
+import subprocess
+import sys
+
 import pytest
+from django.conf import settings
 
 from tests.faults.histories import BITS, Read, Write, faults, number_of, spelt
 
@@ -53,3 +58,13 @@ def test_what_cannot_is_named(reads, order, last, word):
 
 def test_what_was_refused_must_not_be_in_force():
     assert "refused" in faults([ONE, Write(2, "b", 3.0, 4.0, False)], [], ["a", "b"], 2)[0]
+
+
+def test_the_long_version_starts_outside_pytest():
+    command = [sys.executable, "-m", "tests.faults.history", "--help"]
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--minutes" in done.stdout

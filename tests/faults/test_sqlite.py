@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import CAST, FLAG, assert_refused
+from tests.faults.cast import CAST
+from tests.faults.conftest import FLAG, assert_refused
 from tests.faults.servers import Answer, Application, eventually
 
 pytestmark = pytest.mark.faults

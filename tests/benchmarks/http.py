@@ -1,7 +1,8 @@
 """Evaluation over HTTP, with a token: 100 flags at once, on one process of each server, loaded by wrk.
 
 Every figure is a share of the requests an empty Django view answers behind the same middleware, on the same server, in
-turns with the others. What share that is of an empty view without any middleware is told, too.
+turns with the others. Beside it stands how long the server computes for one request: other work on the machine changes
+that less than it changes how many are answered. PostgreSQL's part is in the first figure only.
 """
 
 import os
@@ -14,8 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 from django.db import connection
@@ -63,9 +65,11 @@ def servers(port: int) -> dict[str, list[str]]:
 
 
 @contextmanager
-def served(command: list[str], port: int, **environment: str) -> Iterator[None]:
-    """Run a server until the block ends."""
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+def served(command: list[str], port: int, **environment: str) -> Iterator[int]:
+    """Run a server until the block ends, and yield the session that its processes belong to."""
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         for _ in range(PATIENCE_SECONDS * 10):
             try:
@@ -73,10 +77,21 @@ def served(command: list[str], port: int, **environment: str) -> Iterator[None]:
                 break
             except OSError:
                 time.sleep(0.1)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(20)
+
+
+def processor_seconds(session: int) -> float:
+    """Return how long the processes of a session have computed. Only Linux tells; elsewhere it is 0."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def rate(call: Call, port: int, seconds: int) -> float:
@@ -164,27 +179,34 @@ def rows(run: Run) -> Iterator[Row]:
                 bare_port = free_port()
                 bare = [part.replace(str(port), str(bare_port)) for part in command]
                 with (
-                    served(command, port, FLAGS_FRESHNESS=freshness, **environment),
+                    served(command, port, FLAGS_FRESHNESS=freshness, **environment) as session,
                     served(bare, bare_port, EMPTY_ONLY="1", **environment),
                 ):
-                    yield from _shares(run, f"{server}, {freshness}", calls(plain, port), port, bare_port)
+                    yield from _shares(run, f"{server}, {freshness}", calls(plain, port), (port, bare_port), session)
 
 
-def _shares(run: Run, served_how: str, every: list[Call], port: int, bare_port: int) -> Iterator[Row]:
+def _shares(run: Run, served_how: str, every: list[Call], ports: tuple[int, int], session: int) -> Iterator[Row]:
     seconds, rounds = run.about(3, 1), run.about(5, 3)
     rates: dict[str, list[float]] = {call.name: [] for call in every}
+    computed: dict[str, list[float]] = {call.name: [] for call in every}
     alone: list[float] = []
     for _ in range(rounds):
         for call in every:
-            rates[call.name].append(rate(call, port, seconds))
-        alone.append(rate(every[0], bare_port, seconds))
+            before = processor_seconds(session)
+            answered = rate(call, ports[0], seconds)
+            rates[call.name].append(answered)
+            computed[call.name].append((processor_seconds(session) - before) / (answered * seconds))
+        alone.append(rate(every[0], ports[1], seconds))
     middle = {name: statistics.median(found) for name, found in rates.items()}
-    bottom = statistics.median(alone)
-    yield Row(f"{served_how}: an empty view alone", bottom, "a second", note="no middleware")
+    # The middle, since one tick of the clock is ten milliseconds, and short rounds have few.
+    each_one = {name: statistics.median(found) for name, found in computed.items()}
+    yield Row(f"{served_how}: an empty view alone", statistics.median(alone), "a second", note="no middleware")
     for call in every:
-        share, note = middle[call.name] / middle["an empty view"], f"{middle[call.name] / bottom:.2f} of it alone"
+        share, note = middle[call.name] / middle["an empty view"], f"{each_one[call.name] * 1e6:.0f} µs of a processor"
         if call.least is None:
             yield Row(f"{served_how}: {call.name}", middle[call.name], "a second", note=note)
         else:
+            if each_one[call.name]:
+                note = f"{note}, {each_one['an empty view'] / each_one[call.name]:.2f} of it by that"
             note = f"{middle[call.name]:,.0f} a second, {note}"
             yield Row(f"{served_how}: {call.name}", share, "of it", least=call.least, note=note)

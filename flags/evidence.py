@@ -20,7 +20,7 @@ DAYS_SHOWN = 14
 class Seen:
     """How a flag was used since its release entered its channel: evaluations that said on, all of them, and errors.
 
-    Counts are kept by the day, so those of the day of entry are all of that day, if any of them came after it.
+    Counts are kept by the day, so those of the day of entry are all of that day, if the last of them came after it.
     """
 
     on: int = 0
@@ -149,13 +149,19 @@ def _daily(releases: list[Release], keys: set[str], at: datetime) -> dict[str, l
 def _seen(release: Release, rows: list[DailyUsage]) -> Seen:
     seen = Seen()
     for row in rows:
-        if row.last_at >= release.entered_at:
+        if _came_after(release, row, row.last_on_at):
             seen.on += row.on
+        if row.last_at >= release.entered_at:
             seen.evaluations += row.on + row.off
             seen.last_at = row.last_at if seen.last_at is None else max(seen.last_at, row.last_at)
         if row.last_error_at is not None and row.last_error_at >= release.entered_at:
             seen.errors += row.errors
     return seen
+
+
+def _came_after(release: Release, row: DailyUsage, last_at: datetime | None) -> bool:
+    """Whether what was counted on a day and last seen at `last_at` came, at least in part, after the entry."""
+    return row.day > release.entered_at.date() or (last_at is not None and last_at >= release.entered_at)
 
 
 def _last_days(rows: list[DailyUsage], today: date) -> list[int]:

@@ -25,6 +25,7 @@ from flags.evaluation import (
     required_by,
 )
 from flags.models import Flag, OptIn, Override
+from flags.setwise import among
 from flags.snapshots import resolve_rules
 from tenants.models import Company, Plan, ReleaseChannel
 
@@ -232,7 +233,7 @@ def _channels_in_rollout(keys: set[str], *rulesets: Mapping[str, FlagRules]) -> 
 def _one_by_one(companies, special, rollout: set[str], only: set[UUID]) -> Iterable[tuple[UUID, str, str, str]]:
     fields = ("pk", "name", "channel_id", "plan_id")
     if only:
-        return companies.filter(pk__in=only).values_list(*fields)
+        return companies.filter(pk__in=among(only)).values_list(*fields)
     found = {row[0]: row for row in companies.filter(channel__in=rollout).values_list(*fields).iterator()}
     ids = [pk for pk in special if pk not in found]
     for start in range(0, len(ids), COMPANIES_AT_ONCE):
@@ -251,7 +252,7 @@ def _companies_that_differ(
     rows = Override.objects.filter(flag__in=keys)
     choices = OptIn.objects.filter(flag__in=chosen) if chosen else OptIn.objects.none()
     if only:
-        rows, choices = rows.filter(company__in=only), choices.filter(company__in=only)
+        rows, choices = rows.filter(company__in=among(only)), choices.filter(company__in=among(only))
     for pk, key, enabled, expires_at, paused in rows.order_by().values_list(
         "company_id", "flag_id", "enabled", "expires_at", "paused"
     ):

@@ -14,14 +14,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from flags import snapshots
-from flags.evaluation import FlagRules
+from flags.evaluation import FlagRules, OverrideFact
 from flags.impact import NAMES_SHOWN, Effect, Proposed, impact
-from flags.models import Change
+from flags.models import Change, Override
+from flags.setwise import among
 from tenants import provenance
 from tenants.models import Company
 from tenants.rls import acting_as_system
 
 COMPANIES_COMPARED = 500
+OVERRIDING = {"set_override", "remove_override"}
 
 Answers = Mapping[str, bool]
 
@@ -31,7 +33,7 @@ class Rehearsal:
     """What a change would do: what it answered, the lines of history it wrote, and how features would fare.
 
     `effects` has one entry for each flag that some company's answer changes for, by key; None where more companies were
-    touched than are compared one by one.
+    touched than are compared flag by flag, and by more than their overrides of one flag.
     """
 
     result: Any
@@ -58,17 +60,41 @@ def rehearse(act: Callable[[], Any]) -> Rehearsal:
                 snapshots.mark_changed(None)  # Read past every cache, whether or not models were saved one by one.
                 rules = dict(snapshots.resolve_rules(at).flags)
                 after = {pk: _answers(pk, at) for pk in companies} if is_few else {}
+                overriding = None if is_few else _overriding(changes, companies)
             transaction.set_rollback(True)
     finally:
         provenance.request_id.reset(token)
     with acting_as_system("compare a rehearsed change"):
-        effects = _effects(keys, rules, after, at) if is_few else None
+        effects = _effects(keys, rules, after, at) if is_few else _effects_of_many(overriding, rules, at)
     return Rehearsal(result, changes, effects)
+
+
+def _overriding(changes: list[Change], companies: set[UUID]) -> Proposed | None:
+    """Return what was done to these companies as a change of one flag's overrides; None where it was anything else."""
+    lines = {(change.verb, change.flag) for change in changes if change.company_id is not None}
+    keys = {key for _, key in lines}
+    if len(keys) != 1 or not {verb for verb, _ in lines} <= OVERRIDING:
+        return None
+    (key,) = keys
+    rows = Override.objects.filter(flag=key, company__in=among(companies)).order_by()
+    facts = {
+        pk: OverrideFact(enabled, expires_at, paused)
+        for pk, enabled, expires_at, paused in rows.values_list("company_id", "enabled", "expires_at", "paused")
+    }
+    return Proposed(key, overrides={pk: facts.get(pk) for pk in companies})
 
 
 def _answers(company_id: UUID, at: datetime) -> Answers:
     answers = snapshots.resolve(company_id, at)
     return {} if answers is None else answers.company
+
+
+def _effects_of_many(overriding: Proposed | None, rules: Mapping[str, FlagRules], at: datetime) -> list[Effect] | None:
+    """Return how flags fare by overrides of one of them, whose rules stay; None where that is not all."""
+    if overriding is None or rules.get(overriding.key) != snapshots.resolve_rules(at).flags.get(overriding.key):
+        return None
+    found = impact(overriding, at)
+    return sorted((effect for effect in (found.effect, *found.dependents) if effect.changes), key=lambda one: one.key)
 
 
 def _effects(

@@ -157,7 +157,10 @@ class Usage(models.Model):
 
 
 class DailyUsage(models.Model):
-    """What all companies' usage of a flag comes to on a day, so that nobody has to add up a row for each of them."""
+    """What all companies' usage of a flag comes to on a day, so that nobody has to add up a row for each of them.
+
+    `last_on_at` is when it was last asked for and on; None where it never was, or before this was kept.
+    """
 
     id = models.BigAutoField(primary_key=True)
     flag = models.ForeignKey("flags.Flag", models.CASCADE, related_name="+")
@@ -166,6 +169,7 @@ class DailyUsage(models.Model):
     off = models.PositiveBigIntegerField(default=0)
     errors = models.PositiveBigIntegerField(default=0)
     last_at = models.DateTimeField()
+    last_on_at = models.DateTimeField(null=True)
     last_error_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -36,36 +36,39 @@ from tenants_company c, flags_flag f where c.id = %s and f.key = %s
 on conflict (company_id, flag_id, day) do update set
 """
 PER_DAY = """
-insert into flags_dailyusage (flag_id, day, "on", "off", errors, last_at, last_error_at)
-select f.key, {day}, %s, %s, %s, {moment}, {moment} from flags_flag f where f.key = %s
-on conflict (flag_id, day) do update set
+insert into flags_dailyusage (flag_id, day, "on", "off", errors, last_at, last_error_at, last_on_at)
+select f.key, {day}, %s, %s, %s, {moment}, {moment}, {moment} from flags_flag f where f.key = %s
+on conflict (flag_id, day) do update set {later_on_at},
 """
 ADD = """
   "on" = {table}."on" + excluded."on", "off" = {table}."off" + excluded."off",
-  errors = {table}.errors + excluded.errors, last_at = {greatest}({table}.last_at, excluded.last_at),
-  last_error_at = coalesce(excluded.last_error_at, {table}.last_error_at)
+  errors = {table}.errors + excluded.errors, {later_at}, {later_error_at}
 """
+# The later of two moments, of which one may be missing: SQLite's greatest of something and nothing is nothing.
+LATER = "{name} = {greatest}(coalesce({table}.{name}, excluded.{name}), coalesce(excluded.{name}, {table}.{name}))"
 
 
 class Tally:
     """What has gathered for one company, flag and day."""
 
-    __slots__ = ("errors", "last_at", "last_error_at", "off", "on")
+    __slots__ = ("errors", "last_at", "last_error_at", "last_on_at", "off", "on")
 
     def __init__(self) -> None:
         self.on = self.off = self.errors = 0
         self.last_at: datetime = datetime.min.replace(tzinfo=UTC)
         self.last_error_at: datetime | None = None
+        self.last_on_at: datetime | None = None
 
     def count(self, enabled: bool, moment: datetime, failed: bool) -> None:
         """Count one answer. An error is held against what was on."""
         if enabled:
             self.on += 1
+            self.last_on_at = _later(self.last_on_at, moment)
         else:
             self.off += 1
         if failed and enabled:
             self.errors += 1
-            self.last_error_at = moment
+            self.last_error_at = _later(self.last_error_at, moment)
         self.last_at = max(self.last_at, moment)
 
     def add(self, other: "Tally") -> None:
@@ -74,7 +77,12 @@ class Tally:
         self.off += other.off
         self.errors += other.errors
         self.last_at = max(self.last_at, other.last_at)
-        self.last_error_at = other.last_error_at or self.last_error_at
+        self.last_error_at = _later(self.last_error_at, other.last_error_at)
+        self.last_on_at = _later(self.last_on_at, other.last_on_at)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one and other else one or other
 
 
 Name = tuple[str, str, date]
@@ -179,9 +187,12 @@ def _write(taken: Mapping[Name, Tally]) -> None:
     for (company_id, key, day), tally in sorted(taken.items()):
         by_day.setdefault((key, day), Tally()).add(tally)
         company = company_id if postgres else company_id.replace("-", "")
-        per_company.append((*_values(day, tally, postgres), company, key))
+        per_company.append(
+            (*_counts(day, tally), *_moments(postgres, tally.last_at, tally.last_error_at), company, key)
+        )
     for (key, day), tally in sorted(by_day.items()):
-        per_day.append((*_values(day, tally, postgres), key))
+        moments = _moments(postgres, tally.last_at, tally.last_error_at, tally.last_on_at)
+        per_day.append((*_counts(day, tally), *moments, key))
     with acting_as_system("write down usage"), transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(_statement(PER_COMPANY, "flags_usage", postgres), per_company)
         cursor.executemany(_statement(PER_DAY, "flags_dailyusage", postgres), per_day)
@@ -189,15 +200,21 @@ def _write(taken: Mapping[Name, Tally]) -> None:
 
 def _statement(insert: str, table: str, postgres: bool) -> str:
     words = {"day": "%s::date", "moment": "%s::timestamptz"} if postgres else {"day": "%s", "moment": "%s"}
-    return (insert + ADD).format(table=table, greatest="greatest" if postgres else "max", **words)
+    greatest = "greatest" if postgres else "max"
+    for name in ("last_at", "last_error_at", "last_on_at"):
+        words[name.replace("last", "later")] = LATER.format(name=name, table=table, greatest=greatest)
+    return (insert + ADD).format(table=table, **words)
 
 
-def _values(day: date, tally: Tally, postgres: bool) -> tuple[Any, ...]:
-    moments: tuple[Any, ...] = (tally.last_at, tally.last_error_at)
-    if not postgres:
-        # SQLite keeps moments as Django writes them: in UTC, without saying so.
-        moments = tuple(None if moment is None else str(moment.replace(tzinfo=None)) for moment in moments)
-    return (str(day), tally.on, tally.off, tally.errors, *moments)
+def _counts(day: date, tally: Tally) -> tuple[Any, ...]:
+    return (str(day), tally.on, tally.off, tally.errors)
+
+
+def _moments(postgres: bool, *moments: datetime | None) -> tuple[Any, ...]:
+    if postgres:
+        return moments
+    # SQLite keeps moments as Django writes them: in UTC, without saying so.
+    return tuple(None if moment is None else str(moment.replace(tzinfo=None)) for moment in moments)
 
 
 def _run() -> None:

@@ -33,7 +33,7 @@ class EffectOutput(serializers.Serializer):
 
 
 class RehearsalOutput(serializers.Serializer):
-    """What a call would do. `impact` is null where it touches too many companies to compare."""
+    """What a call would do. `impact` is null where it touches too many companies in too many ways to compare."""
 
     dry_run = serializers.BooleanField()
     status = serializers.IntegerField(help_text="What the call would answer.")

@@ -87,7 +87,9 @@ def test_one_look_at_many_releases_costs_what_one_at_one_does(alice, django_asse
     for number in range(12):
         flag = FlagFactory(key=f"flag_{number}", requires=[FlagFactory(key=f"needed_{number}")])
         releases.start(flag.key, actor=alice)
-        DailyUsage.objects.create(flag=flag, day=timezone.now().date(), on=number, last_at=timezone.now())
+        DailyUsage.objects.create(
+            flag=flag, day=timezone.now().date(), on=number, last_at=timezone.now(), last_on_at=timezone.now()
+        )
     found = list(Release.objects.select_related("channel", "flag"))
     with django_assert_max_num_queries(5):
         states = gates.states_of(found, timezone.now() + timedelta(seconds=1))

@@ -58,6 +58,7 @@ def used(clock, *, errors=0):
         on=5,
         errors=errors,
         last_at=clock.now,
+        last_on_at=clock.now,
         last_error_at=clock.now if errors else None,
     )
 
@@ -129,6 +130,30 @@ def test_no_data_does_not_pass_and_errors_do_not(in_internal, clock, default_ten
     used(clock, errors=2)
     states = {state.gate.pk: state for state in gates.states(in_internal)}
     assert states[gate.pk].words == "2 server errors since it entered this channel"
+
+
+def test_what_was_on_before_entry_is_no_data_however_often_it_was_asked_for_since(in_internal, clock):
+    def judged():
+        states = gates.states(gates.release_under_way(KEY))
+        return next(state for state in states if state.gate.check_kind == "no_server_errors")
+
+    entered = clock.now
+    row = DailyUsage.objects.create(
+        flag_id=KEY,
+        day=entered.date(),
+        on=40,
+        off=3,
+        last_at=entered + timedelta(hours=1),
+        last_on_at=entered - timedelta(seconds=1),
+    )
+    clock.wait(hours=2)
+    assert (judged().holds, judged().words) == (False, "no data: nobody has used it since it entered this channel")
+    DailyUsage.objects.filter(pk=row.pk).update(last_on_at=entered)
+    assert judged().holds
+    DailyUsage.objects.filter(pk=row.pk).update(last_on_at=None)  # As counted before the moment was kept.
+    assert not judged().holds
+    DailyUsage.objects.filter(pk=row.pk).update(day=entered.date() + DAY)
+    assert judged().holds
 
 
 def test_soak_ends_to_the_second_and_says_how_long_it_still_takes(in_pilot, clock):

@@ -15,14 +15,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.test import Client
 
 from flags import snapshots, usage
 from flags.features import Features, asker_for, evaluation_scope, features_for, is_enabled
+from flags.models import Flag
 from flags.releasemodels import DailyUsage, Usage
 from tests.conftest import Queries
+from tests.factories import OverrideFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +71,22 @@ def test_batches_add_up(counting, acme):
         usage._gathered[(str(acme.pk), KEY, moment.date())] = tally
         usage.flush()
     for row in (Usage.objects.get(), DailyUsage.objects.get()):
-        assert (row.on, row.off, row.errors, row.last_at) == (4, 0, 2, second)
+        assert (row.on, row.off, row.errors, row.last_at, row.last_error_at) == (4, 0, 2, second, second)
+
+
+def test_when_it_was_last_on_is_kept_whatever_came_after(counting, acme, globex):
+    OverrideFactory(company=acme, flag_id=KEY, flag=Flag.objects.get(key=KEY))
+    moments = [datetime(2026, 3, 2, 9, minute, tzinfo=UTC) for minute in range(3)]
+    for company, moment in ((acme, moments[1]), (acme, moments[0]), (globex, moments[2])):
+        with time_machine.travel(moment, tick=False):
+            is_enabled(KEY, company=company)
+            usage.flush()
+    row = DailyUsage.objects.get(flag=KEY)
+    assert (row.on, row.off, row.last_at, row.last_on_at, row.last_error_at) == (2, 1, moments[2], moments[1], None)
+    with time_machine.travel(moments[2], tick=False):
+        is_enabled("api_access", company=globex)
+        usage.flush()
+    assert DailyUsage.objects.get(flag="api_access").last_on_at is None
 
 
 def test_a_server_error_is_held_against_what_was_on_and_nothing_else(counting, acme):

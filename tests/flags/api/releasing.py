@@ -31,7 +31,13 @@ def somebody_uses_it(*, errors: int = 0) -> None:
     DailyUsage.objects.update_or_create(
         flag_id=KEY,
         day=now.date(),
-        defaults={"on": 40, "errors": errors, "last_at": now, "last_error_at": now if errors else None},
+        defaults={
+            "on": 40,
+            "errors": errors,
+            "last_at": now,
+            "last_on_at": now,
+            "last_error_at": now if errors else None,
+        },
     )
 
 

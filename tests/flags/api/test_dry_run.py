@@ -137,14 +137,47 @@ def test_a_batch_and_a_file_are_rehearsed_too(world, admin, acme, globex):
     assert Override.objects.count() == 1
 
 
-def test_of_too_many_companies_only_the_changes_are_told(admin, monkeypatch):
+@pytest.fixture
+def many(monkeypatch):
+    """So many companies that they are not compared flag by flag."""
     monkeypatch.setattr("flags.rehearsal.COMPANIES_COMPARED", 2)
-    companies = [CompanyFactory() for _ in range(3)]
-    text = "company,flag,enabled\n" + "".join(f"{company.slug},api_access,true\n" for company in companies)
+    return [CompanyFactory() for _ in range(3)]
 
-    answer = admin.generic("POST", "/api/admin/overrides.csv?dry_run=1", text, content_type="text/csv").json()
 
-    assert (answer["impact"], len(answer["changes"])) == (None, 3)
+def imported(admin, rows) -> dict:
+    text = "company,flag,enabled\n" + "".join(f"{company.slug},{key},{enabled}\n" for company, key, enabled in rows)
+    return admin.generic("POST", "/api/admin/overrides.csv?dry_run=1", text, content_type="text/csv").json()
+
+
+def test_of_very_many_companies_one_flag_is_looked_at_with_what_rests_on_it(admin, many):
+    flag = FlagFactory(key="api_keys", default_enabled=True, requires=[Flag.objects.get(key="api_access")])
+    OverrideFactory(company=many[0], flag=flag.requires.get())
+
+    answer = imported(admin, [(company, "api_access", "true") for company in many])
+    assert effects(answer) == {"api_access": (2, 0), "api_keys": (2, 0)}
+
+    other = imported(admin, zip(many, ["api_access"] * 3, ["false", "true", "true"], strict=True))
+    assert effects(other) == {"api_access": (2, 1), "api_keys": (2, 1)}
+    assert Override.objects.count() == 1
+
+
+def test_a_rollback_of_very_many_companies_tells_its_impact(admin, many):
+    for company in many:
+        OverrideFactory(company=company, flag=Flag.objects.get(key="api_access"))
+
+    body = {"companies": "all", "reason": "why"}
+    answer = dry(admin, "post", f"{FLAGS}/api_access/rollback", body)
+
+    assert (effects(answer), answer["result"]["rolled_back"]["changed"]) == ({"api_access": (0, 3)}, 3)
+    assert Override.objects.filter(enabled=True).count() == 3
+
+
+def test_of_several_flags_for_very_many_companies_only_the_changes_are_told(admin, many):
+    rows = [(company, "api_access", "true") for company in many]
+
+    answer = imported(admin, [*rows, (many[0], "driver_management", "true")])
+
+    assert (answer["impact"], len(answer["changes"])) == (None, 4)
 
 
 def test_a_token_is_not_made_and_no_secret_shown(admin):

@@ -26,7 +26,8 @@ def all_gates_hold() -> None:
     release = gates.release_under_way(KEY)
     Release.objects.filter(pk=release.pk).update(entered_at=timezone.now() - timedelta(days=30))
     now = timezone.now()
-    DailyUsage.objects.update_or_create(flag_id=KEY, day=now.date(), defaults={"on": 40, "last_at": now})
+    seen = {"on": 40, "last_at": now, "last_on_at": now}
+    DailyUsage.objects.update_or_create(flag_id=KEY, day=now.date(), defaults=seen)
     IsolationAudit.objects.create(at=now, mode="both", by_name="Alice", passed=True, complete=True)
     following = gates.next_channel(release)
     for gate in Gate.objects.filter(release=release, check_kind="sign_off", channel=following):

@@ -108,7 +108,9 @@ def test_use_and_errors_are_counted(alices, alice):
     releases.start(KEY, actor=alice)
     now = timezone.now() + timedelta(seconds=5)
     flag = Flag.objects.get(key=KEY)
-    DailyUsage.objects.create(flag=flag, day=now.date(), on=40, off=2, errors=3, last_at=now, last_error_at=now)
+    DailyUsage.objects.create(
+        flag=flag, day=now.date(), on=40, off=2, errors=3, last_at=now, last_on_at=now, last_error_at=now
+    )
     said = said_by(alices.get(BOARD))
     assert "42 times" in said
     assert "3 errors" in said

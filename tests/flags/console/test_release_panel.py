@@ -39,7 +39,7 @@ def test_it_says_where_since_when_by_whom_and_on_what_evidence(alices, alice):
     releases.sign_off(KEY, gate.pk, actor=alice, note="Rode along", link="https://example.com/ride")
     now = timezone.now() + timedelta(seconds=5)
     flag = Flag.objects.get(key=KEY)
-    DailyUsage.objects.create(flag=flag, day=now.date(), on=7, off=1, last_at=now)
+    DailyUsage.objects.create(flag=flag, day=now.date(), on=7, off=1, last_at=now, last_on_at=now)
     page = alices.get(PAGE)
     said = said_by(page)
     for words in (
@@ -161,7 +161,7 @@ def test_it_says_whether_it_can_be_put_away(alices, alice):
     assert "Archive Safe Never evaluated: no code has asked for it yet." in said_by(alices.get(PAGE))
     flag = Flag.objects.get(key=KEY)
     at = timezone.now() - timedelta(days=2)
-    DailyUsage.objects.create(flag=flag, day=at.date(), on=7, last_at=at)
+    DailyUsage.objects.create(flag=flag, day=at.date(), on=7, last_at=at, last_on_at=at)
     changes.edit_flag("api_access", actor=alice, requires=[KEY])
     said = said_by(alices.get(PAGE))
     assert "Archive Not now Last evaluated" in said

@@ -21,7 +21,7 @@ from django.utils import timezone
 from flags.models import Flag
 from flags.releasemodels import Mail
 from flags.setwise import as_parameter, chosen, new_id
-from tenants.models import Membership, Role
+from tenants.models import Company, Membership, Role
 from tenants.rls import acting_as_system
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,19 @@ class Message:
 
     subject: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A message before it is sent: to how many people of how many companies, who the first are, and how it reads.
+
+    `message` is None where nobody may be told.
+    """
+
+    recipients: int
+    companies: int
+    first: list[Membership]
+    message: Message | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,18 @@ def first_recipients(companies: Collection[UUID], most: int = 5) -> list[Members
     some = sorted(companies)[:most]
     rows = Membership.objects.filter(role=Role.ADMIN, user__is_active=True, company__in=some)
     return list(rows.select_related("user", "company").order_by("company__name", "user__email")[:most])
+
+
+def preview(flag: Flag, companies: Collection[UUID]) -> Preview:
+    """Return what the admins of these companies would be told when they get a feature, as the first one reads it.
+
+    Nobody is told of an internal flag.
+    """
+    if flag.is_internal:
+        return Preview(0, len(companies), [], None)
+    first = Company.objects.filter(pk__in=sorted(companies)[:1]).first()
+    message = gained(flag, first.name if first is not None else "the company")
+    return Preview(count_recipients(companies), len(companies), first_recipients(companies), message)
 
 
 def queue(message: Message, companies: Collection[UUID]) -> int:

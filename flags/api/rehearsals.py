@@ -32,6 +32,13 @@ class EffectOutput(serializers.Serializer):
     names_off = serializers.ListField(child=serializers.CharField())
 
 
+class MessageOutput(serializers.Serializer):
+    """What somebody would be told."""
+
+    subject = serializers.CharField()
+    body = serializers.CharField()
+
+
 class RehearsalOutput(serializers.Serializer):
     """What a call would do. `impact` is null where it touches too many companies in too many ways to compare."""
 
@@ -40,6 +47,12 @@ class RehearsalOutput(serializers.Serializer):
     result = serializers.DictField(allow_null=True)
     changes = PlannedChangeOutput(many=True)
     impact = EffectOutput(many=True, allow_null=True)
+    recipients = serializers.IntegerField(
+        required=False, help_text="Of a promotion: to how many people `tell` would send the message."
+    )
+    message = MessageOutput(
+        required=False, allow_null=True, help_text="Of a promotion: that message; null where nobody may be told."
+    )
 
 
 def rehearsed(done: Rehearsal, *, internal: bool) -> dict[str, Any]:

@@ -8,16 +8,18 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flags import archiving, gatetemplates, releases, rollbacks, standing
+from flags import archiving, gatetemplates, outbox, releases, rollbacks, standing
 from flags.api.base import READ_FLAGS, WRITE_FLAGS, AdminView, created
 from flags.api.fields import Bool, Input, PageQuery, ReasonInput, ReasonQuery, Text, Whole
 from flags.api.flags import FlagOutput, one
 from flags.api.naming import find_company
 from flags.api.paging import by_number, listed
 from flags.api.preconditions import expected_version, lost_races
+from flags.api.rehearsals import MessageOutput
 from flags.api.releaseshapes import PromotionOutput, ReleaseOutput, shown_release
 from flags.exceptions import Invalid, Missing
 from flags.gates import release_under_way
+from flags.impact import companies_gaining
 from flags.releasemodels import GateTemplate, Promotion
 from tenants.models import Company
 
@@ -250,6 +252,16 @@ class PromoteView(AdminView):
                 version=expected_version(request, flag.version, body["version"]),
             )
         return one(key)
+
+    def _rehearse(self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any) -> Response:
+        answer = super()._rehearse(handler, request, *args, **kwargs)
+        found = standing.of(kwargs["key"])
+        assert found is not None, "what could be promoted has a release"
+        gaining = companies_gaining(found.promotion(self.body()["percentage"]))
+        told = outbox.preview(found.flag, gaining)
+        message = None if told.message is None else MessageOutput(told.message).data
+        answer.data |= {"recipients": told.recipients, "message": message}
+        return answer
 
 
 class RollbackView(AdminView):

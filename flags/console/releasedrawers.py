@@ -34,7 +34,7 @@ from flags.models import Flag
 from flags.releasemodels import Gate
 from flags.requests import HttpRequest
 from flags.standing import rollback
-from tenants.models import Company, ReleaseChannel
+from tenants.models import ReleaseChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +100,12 @@ def _promotion(form: PromoteForm, key: str) -> dict[str, Any]:
     shown["forces"] = form.cleaned_data["force"] and form.cleaned_data["seen"] == card.standing.release.channel_id
     if card.standing.flag.is_internal:
         return shown
-    gaining = companies_gaining(form.proposes(card.standing))
-    first = Company.objects.filter(pk__in=gaining[:1]).first()
+    found = outbox.preview(card.standing.flag, companies_gaining(form.proposes(card.standing)))
     return shown | {
-        "recipients": outbox.count_recipients(gaining),
-        "told": len(gaining),
-        "first_recipients": outbox.first_recipients(gaining),
-        "message": outbox.gained(card.standing.flag, first.name if first is not None else "the company"),
+        "recipients": found.recipients,
+        "told": found.companies,
+        "first_recipients": found.first,
+        "message": found.message,
     }
 
 

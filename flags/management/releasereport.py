@@ -1,10 +1,12 @@
 """Releases as commands print them: as JSON for scripts, in the API's shape, and as words for people."""
 
+from dataclasses import asdict
 from typing import Any
 
 from flags.gates import GateState
 from flags.impact import Effect, Impact
 from flags.management.flagreport import moment
+from flags.outbox import Preview
 from flags.releasemodels import Promotion
 from flags.standing import Standing
 
@@ -54,6 +56,13 @@ def impact_json(found: Impact) -> list[dict[str, Any]]:
     return [{name: getattr(effect, name) for name in names} for effect in effects if effect.changes]
 
 
+def preview_json(told: Preview | None) -> dict[str, Any]:
+    """Return the message of a promotion in the shape of the API; nothing where none was asked for."""
+    if told is None:
+        return {}
+    return {"recipients": told.recipients, "message": None if told.message is None else asdict(told.message)}
+
+
 # Words
 
 
@@ -99,6 +108,18 @@ def step_json(step: Promotion) -> dict[str, Any]:
     """Return one step of a release in the shape that the API gives it, too."""
     names = ("kind", "from_channel", "to_channel", "at", "reason", "forced", "evidence")
     return {**{name: getattr(step, name) for name in names}, "by": step.by_name}
+
+
+def preview_words(told: Preview | None) -> list[str]:
+    """Return the message of a promotion as lines: to how many it would go, its subject, and its text."""
+    if told is None:
+        return []
+    if told.message is None:
+        return ["Nobody would be told: the flag is internal, and companies may not know of it."]
+    people = "person" if told.recipients == 1 else "people"
+    companies = "company" if told.companies == 1 else "companies"
+    would = f"Would write to {told.recipients} {people} in {told.companies} {companies}."
+    return [would, f"\nSubject: {told.message.subject}\n\n{told.message.body.strip()}"] if told.recipients else [would]
 
 
 def impact_words(name: str, found: Impact, verb: str) -> list[str]:

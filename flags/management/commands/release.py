@@ -8,10 +8,10 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from flags import releases, rollbacks, standing
+from flags import outbox, releases, rollbacks, standing
 from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused, Missing
-from flags.impact import Impact, Proposed, impact
+from flags.impact import Impact, Proposed, companies_gaining, impact
 from flags.management import door, releasereport
 from flags.management.tables import facts, table
 from flags.models import Flag
@@ -144,9 +144,13 @@ class Command(BaseCommand):
         percentage = options["percentage"]
         foretold = impact(found.promotion(percentage)) if found.following is not None else None
         if options["dry_run"] and foretold is not None:
-            self._foretell(found.flag, foretold)
+            gaining = companies_gaining(found.promotion(percentage)) if options["tell"] else []
+            told = outbox.preview(found.flag, gaining) if options["tell"] else None
+            self._foretell(found.flag, foretold, **releasereport.preview_json(told))
             if not self.json:
                 self.stdout.write(f"{found.flag.key} {found.when}.")
+                for line in releasereport.preview_words(told):
+                    self.stdout.write(line)
             return
         releases.promote(
             found.flag.key,
@@ -221,9 +225,9 @@ class Command(BaseCommand):
 
     # Saying what came of it
 
-    def _foretell(self, flag: Flag, foretold: Impact) -> None:
+    def _foretell(self, flag: Flag, foretold: Impact, **more: Any) -> None:
         if self.json:
-            self._print_json({"dry_run": True, "impact": releasereport.impact_json(foretold)})
+            self._print_json({"dry_run": True, "impact": releasereport.impact_json(foretold), **more})
         else:
             for words in releasereport.impact_words(flag.key, foretold, "Would turn"):
                 self.stdout.write(words)

@@ -7,7 +7,7 @@ import pytest
 
 from flags import gatetemplates
 from flags.features import features_for
-from flags.models import Change
+from flags.models import Change, Flag
 from flags.releasemodels import Gate, GateTemplate, Mail, Promotion
 from tests.flags.api.releasing import FLAGS, KEY, evidence_comes_in, post, release_of
 
@@ -118,6 +118,21 @@ class TestShapes:
         evidence_comes_in(deploy)
         assert post(deploy, "promote", {"tell": True, "percentage": 100}).status_code == 200
         assert Mail.objects.get().to == carol.email
+
+    def test_a_dry_run_shows_the_message_and_to_how_many_it_would_go(self, in_pilot, admin, acme, bob, globex, carol):
+        def dry(**body):
+            body = {"force": True, "reason": "why", **body}
+            path = f"/api/admin/feature-flags/{KEY}/promote?dry_run=1"
+            return admin.post(path, body, content_type="application/json").json()
+
+        answer = dry(tell=True)
+
+        assert (answer["recipients"], answer["message"]["subject"]) == (1, "Route planning is now on for Acme")
+        assert "Acme can use Route planning from now on." in answer["message"]["body"]
+        assert dry(percentage=0)["recipients"] == 0
+        assert not Mail.objects.exists()
+        Flag.objects.filter(key=KEY).update(is_internal=True)
+        assert (dry()["recipients"], dry()["message"]) == (0, None)
 
     def test_the_calls_of_one_key_are_made_once(self, deploy, release_clock):
         deploy.post(FLAGS, {"key": KEY, "enabled": False}, content_type="application/json")

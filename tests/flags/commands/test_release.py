@@ -87,6 +87,20 @@ def test_a_dry_run_says_for_whom_and_does_nothing(run, in_internal, globex, defa
     assert (answers(globex), Promotion.objects.count()) == ([False], 1)
 
 
+def test_a_dry_run_shows_the_message_and_to_how_many_it_would_go(run, in_internal, globex, carol):
+    out = run("release", "promote", KEY, "--dry-run", "--tell").out
+    assert "Would write to 1 person in 1 company.\n\nSubject: Trip Management is now on for Globex\n\nHello,\n" in out
+    foretold = run("release", "promote", KEY, "--dry-run", "--tell", "--json").json
+    assert (foretold["recipients"], foretold["message"]["subject"]) == (1, "Trip Management is now on for Globex")
+    assert "Globex can use Trip Management from now on." in foretold["message"]["body"]
+    assert "recipients" not in run("release", "promote", KEY, "--dry-run", "--json").json
+    assert "Would write to 0 people" in run("release", "promote", KEY, "--dry-run", "--tell", "--percentage", "0").out
+    Flag.objects.filter(key=KEY).update(is_internal=True)
+    assert "Nobody would be told: the flag is internal" in run("release", "promote", KEY, "--dry-run", "--tell").out
+    assert run("release", "promote", KEY, "--dry-run", "--tell", "--json").json["message"] is None
+    assert not Mail.objects.exists()
+
+
 def test_gates_are_listed_and_signed_off_by_title(run, in_internal, alice):
     out = run("release", "gates", KEY).out
     assert "STATE  GATE BEFORE PILOT" in out

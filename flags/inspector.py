@@ -26,16 +26,20 @@ from tenants.models import Company, Plan, User
 class WhatIf:
     """What to suppose; what is left out stays as it is.
 
-    `percentage` is that of the company's channel, on for so many; `override` is on, off, or none to remove it,
-    `default` and `killed` on or off.
+    `answer` is what the company's channel says, on, off, or none to follow the default; `percentage` is for how many it
+    is on. `override` is on, off, or none to remove it; `default`, `killed` and `needs_grant` are on or off;
+    `minimum_plan` is a plan, or none for any.
     """
 
     channel: str = ""
     plan: str = ""
+    answer: str = ""
     percentage: int | None = None
     override: str = ""
     default: str = ""
     killed: str = ""
+    minimum_plan: str = ""
+    needs_grant: str = ""
 
     @property
     def supposes_anything(self) -> bool:
@@ -80,10 +84,8 @@ class GridRow:
 
 
 def _supposed_rules(
-    rules: Mapping[str, FlagRules], keys: Sequence[str], what_if: WhatIf, channel: str
+    rules: Mapping[str, FlagRules], keys: Sequence[str], what_if: WhatIf, channel: str, ranks: Mapping[str, int]
 ) -> Mapping[str, FlagRules]:
-    if what_if.percentage is None and not what_if.default and not what_if.killed:
-        return rules
     supposed = dict(rules)
     for key in keys:
         flag = rules[key]
@@ -91,10 +93,24 @@ def _supposed_rules(
             flag = replace(flag, default_enabled=what_if.default == "on")
         if what_if.killed:
             flag = replace(flag, killed=what_if.killed == "on")
-        if what_if.percentage is not None:
-            flag = replace(flag, channels={**flag.channels, channel: ChannelAnswer(True, what_if.percentage)})
+        if what_if.needs_grant:
+            flag = replace(flag, needs_grant=what_if.needs_grant == "on")
+        if what_if.minimum_plan:
+            flag = replace(flag, minimum_plan=ranks.get(what_if.minimum_plan))
+        if what_if.answer or what_if.percentage is not None:
+            flag = replace(flag, channels=_supposed_channels(flag.channels, what_if, channel))
         supposed[key] = flag
     return supposed
+
+
+def _supposed_channels(
+    channels: Mapping[str, ChannelAnswer], what_if: WhatIf, channel: str
+) -> Mapping[str, ChannelAnswer]:
+    others = {slug: answer for slug, answer in channels.items() if slug != channel}
+    if what_if.answer == "none":
+        return others
+    share = 100 if what_if.percentage is None else what_if.percentage
+    return {**others, channel: ChannelAnswer(what_if.answer != "off", share)}
 
 
 def _supposed_facts(facts: CompanyFacts, key: str, what_if: WhatIf, ranks: Mapping[str, int]) -> CompanyFacts:
@@ -115,7 +131,7 @@ def grid(asked: Sequence[Asked], keys: Sequence[str], *, now: datetime, what_if:
     whatever the number of flags.
     """
     what_if = what_if or WhatIf()
-    ranks = dict(Plan.objects.values_list("slug", "rank")) if what_if.plan else {}
+    ranks = dict(Plan.objects.values_list("slug", "rank")) if what_if.plan or what_if.minimum_plan else {}
     answers = {company_id: snapshots.resolve(company_id, now) for company_id in {one.company.pk for one in asked}}
     # Those that the answers of a company rest on, where any company has some.
     known = max((one.rules for one in answers.values() if one is not None), key=lambda one: one.version, default=None)
@@ -126,7 +142,7 @@ def grid(asked: Sequence[Asked], keys: Sequence[str], *, now: datetime, what_if:
     for facts in facts_by_company.values():
         channel = what_if.channel or (facts.channel if facts is not None else "")
         if channel not in supposed:
-            supposed[channel] = _supposed_rules(rules, found, what_if, channel)
+            supposed[channel] = _supposed_rules(rules, found, what_if, channel, ranks)
 
     def cell(key: str, one: Asked) -> Cell:
         facts, at = facts_by_company[one.company.pk], one.at or now

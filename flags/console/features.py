@@ -13,6 +13,7 @@ from flags import changes, companyfeatures, overview
 from flags.companyfeatures import FeatureRow, with_last_asked
 from flags.console.companies import company_or_404, tabs
 from flags.console.companyforms import FEATURE_STATES, FeatureFilterForm, PauseForm
+from flags.console.forms import ChangeForm
 from flags.console.gate import through_gate
 from flags.console.overridegate import drawer_of, override_of, through_override_gate, through_reset_gate
 from flags.console.paging import Page, address
@@ -134,6 +135,25 @@ def company_override_pause(request: HttpRequest, slug: str, key: str) -> HttpRes
         act=act,
         drawer="console/_override_pause_drawer.html",
         look=lambda: {**_drawer(request, company, flag, "pause"), "pausing": said["paused"]},
+        finish=lambda: _changed(request, company, flag, said["place"]),
+    )
+
+
+@console_view("GET", "POST")
+def company_choice_remove(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """Take back what the company chose for itself, so that it inherits again."""
+    company, flag = company_or_404(slug), _flag_or_404(key)
+    form = ChangeForm(request.POST or request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    said = form.cleaned_data
+    return through_gate(
+        request,
+        form,
+        proposed=Proposed(key, opt_ins={company.pk: None}),
+        act=lambda: changes.remove_opt_in(company, key, actor=request.principal.user, reason=said["reason"]),
+        drawer="console/_choice_remove_drawer.html",
+        look=partial(_drawer, request, company, flag, "choice"),
         finish=lambda: _changed(request, company, flag, said["place"]),
     )
 

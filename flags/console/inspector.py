@@ -62,9 +62,10 @@ def _answers(query: Query) -> dict[str, Any]:
         "close_url": query.address(),
         "channels": query.channels,
         "plans": query.plans,
+        "answer_choices": (("on", "on"), ("off", "off"), ("none", "as the default")),
         "override_choices": (("on", "on"), ("off", "off"), ("none", "not at all")),
         "default_choices": (("on", "on"), ("off", "off")),
-        "killed_choices": (("on", "yes"), ("off", "no")),
+        "yes_no": (("on", "yes"), ("off", "no")),
     }
 
 

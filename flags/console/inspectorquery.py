@@ -22,7 +22,16 @@ MOMENTS_AT_MOST = 3
 COLUMNS_AT_MOST = 12
 FLAGS_AT_MOST = 200
 ON_OFF = ("on", "off")
-WHAT_IF = ("channel", "plan", "percentage", "override", "default", "killed")
+NONE = "none"
+WHAT_IF = ("channel", "plan", "answer", "percentage", "override", "default", "killed", "minimum_plan", "needs_grant")
+CHOICES = {
+    "answer": (*ON_OFF, NONE),
+    "override": (*ON_OFF, NONE),
+    "default": ON_OFF,
+    "killed": ON_OFF,
+    "needs_grant": ON_OFF,
+}
+"""What may be supposed of what is neither a channel, nor a plan, nor a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +83,18 @@ class Query:
 
     def _what_if(self, get: QueryDict) -> WhatIf:
         said = {name: get.get(name, "").strip() for name in WHAT_IF}
-        for name in ("channel", "plan"):
-            if said[name] and said[name] not in {one.slug for one in getattr(self, f"{name}s")}:
-                self.problems.append(f"There is no {name} “{said[name]}”.")
+        for name, called in (("channel", "channel"), ("plan", "plan"), ("minimum_plan", "plan")):
+            known = {one.slug for one in getattr(self, f"{called}s")} if said[name] else set()
+            if said[name] and said[name] not in known and (name, said[name]) != ("minimum_plan", NONE):
+                self.problems.append(f"There is no {called} “{said[name]}”.")
                 said[name] = ""
         share = said.pop("percentage")
         percentage = int(share) if share.isascii() and share.isdigit() and int(share) <= 100 else None
         if share and percentage is None:
             self.problems.append(f"“{share}” is no percentage from 0 to 100.")
-        for name, choices in (("override", (*ON_OFF, "none")), ("default", ON_OFF), ("killed", ON_OFF)):
+        for name, choices in CHOICES.items():
             if said[name] and said[name] not in choices:
-                self.problems.append(f"“{said[name]}” is nothing to suppose of the {name}.")
+                self.problems.append(f"“{said[name]}” is nothing to suppose of the {name.replace('_', ' ')}.")
                 said[name] = ""
         return WhatIf(percentage=percentage, **said)
 

@@ -55,17 +55,17 @@ def _text(step: Step, cell: Cell, flag: Flag) -> str:
 
 # Which page changes what a rule looks at, and where on it.
 FLAG_PAGE = {
-    "killed": ("Kill or revive", ""),
-    "prerequisite": ("Change requirements", "edit"),
-    "plan": ("Change the minimum plan", "edit"),
-    "channel": ("Change the channels", ""),
-    "default": ("Change the default", ""),
-    "grant_missing": ("Change who needs a grant", "edit"),
+    "killed": ("Kill or revive", "flag_detail", ""),
+    "prerequisite": ("Change requirements", "flag_edit", ""),
+    "plan": ("Change the minimum plan", "flag_edit", ""),
+    "channel": ("Change the channels", "flag_detail", "channels"),
+    "default": ("Change the default", "flag_detail", "default"),
+    "grant_missing": ("Grant it", "flag_detail", "grants"),
 }
 COMPANY_PAGE = {
     "override": ("Change the override", "company_features"),
     "no_company": ("See the company", "company_detail"),
-    "opt_in": ("See the company's choices", "company_features"),
+    "opt_in": ("See or take back the choice", "company_features"),
     "grant_denied": ("Change grants", "company_members"),
 }
 
@@ -74,8 +74,12 @@ def _link(step: Step, cell: Cell, flag: Flag) -> tuple[str, str]:
     if step.rule in COMPANY_PAGE:
         text, name = COMPANY_PAGE[step.rule]
         url = reverse(f"console:{name}", args=[cell.company.slug])
-        return (f"{url}?{urlencode({'q': flag.key})}" if name == "company_features" else url), text
+        in_its_row = f"?{urlencode({'q': flag.key})}#feature-{flag.key}"
+        return (f"{url}{in_its_row}" if name == "company_features" else url), text
     if step.rule in FLAG_PAGE:
-        text, page = FLAG_PAGE[step.rule]
-        return reverse("console:flag_edit" if page == "edit" else "console:flag_detail", args=[flag.key]), text
+        text, page, place = FLAG_PAGE[step.rule]
+        if step.rule == "grant_missing" and not flag.needs_grant:
+            # Its page has nothing to grant until the flag needs it.
+            text, page, place = "Change who needs a grant", "flag_edit", ""
+        return reverse(f"console:{page}", args=[flag.key]) + (f"#{place}" if place else ""), text
     return "", ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
@@ -21,6 +22,7 @@ from flags.console.responses import (
     say_what_changed,
     way_back,
 )
+from flags.evaluation import ChannelAnswer
 from flags.exceptions import Invalid
 from flags.impact import Proposed
 from flags.models import Flag
@@ -41,6 +43,7 @@ def flag_default(request: HttpRequest, key: str) -> HttpResponse:
         key,
         "default",
         proposed=Proposed(key, rules={"default_enabled": enabled}),
+        shown={"supposed": urlencode({"default": "on" if enabled else "off"})},
         act=lambda why: changes.set_default(key, enabled, version=form.cleaned_data["version"], **why),
     )
 
@@ -86,14 +89,30 @@ def flag_channel(request: HttpRequest, key: str, channel: str) -> HttpResponse:
         proposed=Proposed(key, channels={channel: answer}),
         act=act,
         name=f"channel-{channel}",
-        shown={"stage": stage},
+        shown={"stage": stage, "supposed": _supposed(channel, answer)},
     )
+
+
+def _supposed(channel: str, answer: ChannelAnswer | None) -> str:
+    """Return what the Inspector is to suppose of a channel, as a query string."""
+    said = {"channel": channel, "answer": "none" if answer is None else "on" if answer.enabled else "off"}
+    if answer is not None and answer.enabled and answer.percentage < 100:
+        said["percentage"] = str(answer.percentage)
+    return urlencode(said)
 
 
 @console_view("GET", "POST")
 def flag_kill(request: HttpRequest, key: str) -> HttpResponse:
     """Turn a flag off for everybody, at once, keeping what is stored."""
-    return _life(request, key, "kill", rules={"killed": True}, act=changes.kill, needs_reason=True)
+    return _life(
+        request,
+        key,
+        "kill",
+        rules={"killed": True},
+        act=changes.kill,
+        needs_reason=True,
+        shown={"supposed": urlencode({"killed": "on"})},
+    )
 
 
 @console_view("GET", "POST")

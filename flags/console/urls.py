@@ -119,6 +119,11 @@ urlpatterns = [
         features.company_override_pause,
         name="company_override_pause",
     ),
+    path(
+        "companies/<slug:slug>/features/<slug:key>/choice/remove/",
+        features.company_choice_remove,
+        name="company_choice_remove",
+    ),
     # A company's people
     path("companies/<slug:slug>/members/", people.company_members, name="company_members"),
     path("companies/<slug:slug>/members/<uuid:user>/role/", people.member_role, name="member_role"),

@@ -161,6 +161,7 @@ COMPANIES = (
     Page("company-override", ("console:company_override", TALBI, "api_access")),
     Page("company-override-reset", ("console:company_override_reset", COBALT, "api_access")),
     Page("company-override-pause", ("console:company_override_pause", COBALT, "api_access"), query="?paused=true"),
+    Page("company-choice-remove", ("console:company_choice_remove", COBALT, "api_access")),
     Page("members", MEMBERS),
     Page("member-role", ("console:member_role",), link=(MEMBERS, rf"/members/{UUID}/role/")),
     Page("member-remove", ("console:member_remove",), link=(MEMBERS, rf"/members/{UUID}/remove/")),

@@ -22,6 +22,7 @@ SHOWN = {
     "company_features": ["acme"],
     "company_override": ["acme", "api_access"],
     "company_override_reset": ["acme", "api_access"],
+    "company_choice_remove": ["acme", "api_access"],
     "company_members": ["acme"],
     "view_as": ["acme"],
     "member_role": ["acme", "dan"],

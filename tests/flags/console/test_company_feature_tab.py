@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from flags import changes
 from flags.features import features_for
-from flags.models import Change, Override
+from flags.models import Change, Flag, Override
 from flags.releasemodels import Usage
 from tests.factories import FlagFactory, OverrideFactory
 from tests.flags.console.browsing import HTMX, said_by, text_of
@@ -138,6 +138,25 @@ def test_another_companys_overrides_are_not_here(alices, alice, acme, globex):
     page = alices.get(TAB)
     assert "for Globex" not in text_of(page)
     assert "Overridden 0" in text_of(page)
+
+
+# What the company chose itself
+
+
+def test_a_companys_own_choice_is_shown_and_taken_back(alices, acme, bob):
+    Flag.objects.filter(key="accounting_enabled").update(is_self_service=True)
+    changes.set_opt_in(acme, "accounting_enabled", True, actor=bob)
+    assert "Own choice: on" in row(alices.get(TAB), "accounting_enabled")
+    address = f"{TAB}accounting_enabled/choice/remove/"
+    asked = alices.post(address, {"ask": "on"}, headers=HTMX)
+    assert "Turns Accounting off for Acme." in said_by(asked)
+    assert features_for(None, acme)["accounting_enabled"]
+    done = alices.post(address, {"reason": "by mistake"}, headers=HTMX)
+    assert done["HX-Retarget"] == "#feature-accounting_enabled"
+    assert "Own choice" not in row(done, "accounting_enabled")
+    assert not features_for(None, acme)["accounting_enabled"]
+    change = Change.objects.latest("at")
+    assert (change.verb, change.actor, change.reason) == ("remove_opt_in", "alice@example.com", "by mistake")
 
 
 # Overriding

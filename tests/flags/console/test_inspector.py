@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from flags import changes, overrides, releases, usage
 from flags.evaluation import bucket
-from flags.models import Change, Override
+from flags.models import Change, Flag, Override
 from flags.releasemodels import Usage
 from tests.factories import CompanyFactory, FlagFactory, GrantFactory
 from tests.flags.console.browsing import HTMX, text_of
@@ -83,6 +83,52 @@ def test_another_channel_or_plan_can_be_supposed(alices, alice, acme):
     assert cells(alices.get(PAGE, {**asked, "channel": "pilot"}))["trip_management"][0].startswith("Off plan")
     supposed = {**asked, "channel": "pilot", "plan": "enterprise"}
     assert cells(alices.get(PAGE, supposed))["trip_management"][0].startswith("On channel")
+
+
+def test_what_a_flag_asks_for_can_be_supposed(alices, alice, acme, dan):
+    changes.set_default("trip_management", True, actor=alice)
+    asked = {"company": "acme", "flag": "trip_management", "person": dan.email}
+
+    def supposed(**what_if):
+        return cells(alices.get(PAGE, asked | what_if))["trip_management"][0]
+
+    assert supposed(minimum_plan="enterprise") == "Off plan now On (default)"
+    assert supposed(minimum_plan="pro") == "On default"
+    assert supposed(needs_grant="on") == "Off grant_missing now On (default)"
+    changes.edit_flag("trip_management", actor=alice, minimum_plan="enterprise", needs_grant=True)
+    assert supposed(minimum_plan="none", needs_grant="off") == "On default now Off (plan)"
+    assert "There is no plan “free”" in text_of(alices.get(PAGE, asked | {"minimum_plan": "free"}))
+    assert "nothing to suppose of the needs grant" in text_of(alices.get(PAGE, asked | {"needs_grant": "maybe"}))
+
+
+def test_what_its_channel_says_can_be_supposed(alices, alice, acme):
+    asked = {"company": "acme", "flag": "trip_management"}
+
+    def supposed(**what_if):
+        return cells(alices.get(PAGE, asked | what_if))["trip_management"][0]
+
+    assert supposed(answer="on") == "On channel now Off (default)"
+    assert supposed(answer="off") == "Off channel now Off (default)"
+    assert supposed(answer="on", percentage="0") == "Off rollout now Off (default)"
+    changes.set_channel("trip_management", "general", True, actor=alice)
+    assert supposed(answer="none") == "Off default now On (channel)"
+    assert supposed(channel="pilot", answer="on") == "On channel"
+
+
+@pytest.mark.parametrize(
+    ("drawer", "said", "answer"),
+    [
+        ("default/", {"enabled": "true"}, "On default now Off (default)"),
+        ("channels/general/", {"answer": "on"}, "On channel now Off (default)"),
+        ("channels/general/", {"answer": "on", "percentage": "99"}, "On rollout now Off (default)"),
+        ("kill/", {}, "Killed killed now Off (default)"),
+    ],
+)
+def test_a_drawer_leads_to_what_it_would_do(alices, acme, drawer, said, answer):
+    page = alices.get(f"/super-admin/feature-flags/trip_management/{drawer}", said).content.decode()
+    [link] = re.findall(r'href="([^"]+)">Explain it so', page)
+    asked = unescape(link) if "company=" in link else f"{unescape(link)}&company=acme"
+    assert cells(alices.get(asked))["trip_management"] == [answer]
 
 
 def test_a_person_is_asked_for_with_their_grants(alices, alice, acme, dan):
@@ -179,6 +225,25 @@ def test_with_scripts_only_the_question_and_its_answers_are_swapped_and_the_addr
 def test_a_company_or_a_flag_can_be_called_by_its_name(alices, acme):
     found = cells(alices.get(PAGE, {"company": "ACME", "flag": "API Access"}))
     assert list(found) == ["api_access"]
+
+
+@pytest.mark.parametrize(
+    ("where", "needs_grant"),
+    [
+        ("/super-admin/companies/acme/features/?q=api_access#feature-api_access", False),
+        ("/super-admin/feature-flags/api_access/#channels", False),
+        ("/super-admin/feature-flags/api_access/#default", False),
+        ("/super-admin/feature-flags/api_access/edit/", False),
+        ("/super-admin/feature-flags/api_access/#grants", True),
+    ],
+)
+def test_a_rule_leads_to_where_it_is_changed(alices, acme, where, needs_grant):
+    Flag.objects.filter(key="api_access").update(needs_grant=needs_grant)
+    page = alices.get(PAGE, {"company": "acme", "flag": "api_access", "open": "acme:api_access"})
+    links = re.findall(r'href="([^"]+)"', page.content.decode())
+    assert where in links
+    address, _, place = where.partition("#")
+    assert not place or f'id="{place}"' in alices.get(address).content.decode()
 
 
 def test_the_ladder_stands_right_below_its_answer(alices, acme, globex):

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, Q
 from django.utils.dateparse import parse_datetime
 
+from flags import history, releasenews
 from flags.companyfeatures import FeatureRow
 from flags.evaluation import Reason
+from flags.keyset import Stretch
 from flags.models import DEFAULT_VERBS, Change, ChannelDefault, Flag
+from flags.releasenews import Words
 from tenants.models import Company, Membership
 from tenants.rls import acting_as_system
 
@@ -29,34 +32,45 @@ class News:
     icon: str
 
 
-def find_news(company: Company) -> QuerySet[Change]:
-    """Return the lines of history that a company is told: its own, and none about a flag it may not know of."""
+def find_news(company: Company, size: int, *, after: str = "", before: str = "") -> Stretch:
+    """Return up to `size` lines of history for a company, newest first: its own, and those that may have moved its
+    answers without naming it; none about a flag it may not know of. `after` and `before` are cursors of another page.
+    """
     known = Flag.objects.filter(is_internal=False).order_by().values("key")
-    changes = Change.objects.filter(company_id=company.pk, verb__in=list(WORDS))
-    return changes.filter(Q(flag="") | Q(flag__in=known))
+    own = Change.objects.filter(Q(flag="") | Q(flag__in=known), company_id=company.pk, verb__in=list(WORDS))
+    # What concerns every company is no company's to read; which of it is told is chosen here. Apart, since each of the
+    # two has an index to be found by, and both together have none.
+    with acting_as_system("tell a company what has changed for it"):
+        general = history.newest_first(releasenews.changes_for_all(company), size, after=after, before=before)
+    return history.merged(history.newest_first(own, size, after=after, before=before), general, size, before=before)
 
 
 def news(company: Company, changes: Iterable[Change]) -> list[News]:
-    """Put these lines into the company's words. One query more, for the names of its people."""
-    found = list(changes)
+    """Put these lines into the company's words, but for those that moved nothing for it. A few queries more."""
+    lines = list(changes)
+    told = releasenews.told(company, [change for change in lines if change.company_id is None])
+    found = [change for change in lines if change.company_id is not None or change.pk in told]
     actors = {change.actor_id for change in found if change.actor_id is not None}
     concerned = {_whom(change) for change in found} - {""}
     own: dict[Any, str] = {}
     if actors or concerned:
-        people = Membership.objects.filter(Q(user__in=actors) | Q(user__email__in=concerned), company=company)
+        # Our own staff are not named, wherever they may be members.
+        people = Membership.objects.filter(
+            Q(user__in=actors) | Q(user__email__in=concerned), company=company, user__is_superuser=False
+        )
         for user_id, email, name in people.values_list("user_id", "user__email", "user__name"):
             own[user_id] = own[email] = name or email
-    return [_line(change, own) for change in found]
+    return [_line(change, own, told.get(change.pk)) for change in found]
 
 
 def _whom(change: Change) -> str:
     return str(change.after.get("user", change.before.get("user", "")))
 
 
-def _line(change: Change, own: Mapping[Any, str]) -> News:
-    text, tone, icon = WORDS[change.verb](change.before, change.after)
-    whom = _whom(change)
-    names = {"flag": change.flag_name or "A feature", "user": own.get(whom, whom or "Somebody")}
+def _line(change: Change, own: Mapping[Any, str], told: Words | None) -> News:
+    text, tone, icon = told or WORDS[change.verb](change.before, change.after)
+    # Who is gone by now is nobody whose address a page may still show.
+    names = {"flag": change.flag_name or "A feature", "user": own.get(_whom(change), "Somebody")}
     until = change.after.get("expires_at") if tone in ("on", "off") else None
     return News(
         at=change.at,
@@ -66,9 +80,6 @@ def _line(change: Change, own: Mapping[Any, str]) -> News:
         tone=tone,
         icon=icon,
     )
-
-
-Words = tuple[str, str, str]
 
 
 def _switched(enabled: Any, how: str) -> Words:

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from flags.keyset import Stretch, nearest, stretch
+from flags.keyset import Stretch, cursor, nearest, stretch
 from flags.models import Change
 from tenants.models import Company, Membership, User
 
@@ -132,6 +132,20 @@ def batch_sizes(changes: Iterable[Change]) -> dict[UUID, int]:
 def newest_first(changes: QuerySet[Change], size: int, *, after: str = "", before: str = "") -> Stretch:
     """Return one page of history; `after` and `before` are cursors of another."""
     return stretch(changes, ORDER, size, after=after, before=before, descending=True)
+
+
+def merged(one: Stretch, other: Stretch, size: int, *, before: str = "") -> Stretch:
+    """Return one page of two disjoint parts of history, each given as its own page at the same cursors."""
+    rows = sorted((*one.rows, *other.rows), key=lambda change: (change.at, change.pk), reverse=True)
+    kept = rows[-size:] if before else rows[:size]
+    is_cut = len(rows) > size
+    has_newer = bool(one.previous or other.previous) or (is_cut and bool(before))
+    has_older = bool(one.next or other.next) or (is_cut and not before)
+    return Stretch(
+        kept,
+        cursor(kept[0], ORDER) if kept and has_newer else "",
+        cursor(kept[-1], ORDER) if kept and has_older else "",
+    )
 
 
 def made_by_request(request_id: str) -> Change | None:

@@ -85,6 +85,7 @@ KINDS = {
         "companyfeatures",
         "companyimpact",
         "companynews",
+        "releasenews",
         "finding",
         "flagpage",
         "history",

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from flags import companynews, history
+from flags import companynews
 from flags.company.entry import reader_page
 from flags.requests import HttpRequest
 
@@ -19,7 +19,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
     company = request.principal.company
     assert company is not None, "reader_page lets nobody in without one"
     asked = {side: request.GET.get(side, "") for side in ("after", "before")}
-    found = history.newest_first(companynews.find_news(company), LINES_SHOWN, **asked)
+    found = companynews.find_news(company, LINES_SHOWN, **asked)
     days = groupby(companynews.news(company, found.rows), key=lambda line: timezone.localdate(line.at))
     context = {
         "company": company,

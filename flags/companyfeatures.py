@@ -18,6 +18,9 @@ from flags.models import Flag, OptIn, Override
 from flags.releasemodels import Usage
 from tenants.models import Company, Plan
 
+STATES = ("on", "off", "differs", "overridden", "expiring", "redundant")
+"""What `feature_states` tells features apart by."""
+
 EXPIRING_WITHIN = timedelta(days=14)
 """How long before its end an override counts as expiring."""
 

@@ -1,5 +1,6 @@
 """History as people look for it: filters, and the lines of one flag, company or request."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -8,7 +9,10 @@ from operator import or_
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db import connection
+from django.db.models import Count, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.db.models.lookups import IContains
 from django.utils import timezone
 
 from flags.keyset import Stretch, cursor, nearest, stretch
@@ -44,10 +48,11 @@ def find_changes(
 ) -> QuerySet[Change]:
     """Return the lines of history that match: exact flag key, company slug, verb, door, batch; actor by part of a name.
 
-    `since` and `until` are days in the present time zone, both included. `q` is looked for in reasons and names.
+    `since` and `until` are days in the present time zone, both included. `q` is looked for in reasons, names and
+    what changed.
     """
     exact = _exactly(flag=flag, company=company, verb=verb, via=via, since=since, until=until, batch=batch)
-    return exact.filter(_saying(actor, q))
+    return exact.filter(saying(actor, q))
 
 
 def page_of_changes(
@@ -64,7 +69,7 @@ def page_of_changes(
         return Page(found.rows, found.previous, found.next)
     for number in (LOOKED_AT_FIRST, LOOKED_THROUGH):
         near, end = nearest(changes, ORDER, number, after=after, before=before, descending=True)
-        found = newest_first(near.filter(_saying(actor, q)), size, after=after, before=before)
+        found = newest_first(near.filter(saying(actor, q)), size, after=after, before=before)
         is_full = bool(found.previous if backwards else found.next)
         if is_full or not end:
             return Page(found.rows, found.previous, found.next)
@@ -99,13 +104,18 @@ def _exactly(
     return changes
 
 
-def _saying(actor: str, q: str) -> Q:
+def saying(actor: str = "", q: str = "") -> Q:
+    """Return the condition that the actor's name has this text, and a reason, a name or what changed has that."""
     condition = Q()
     if actor:
         condition &= Q(actor__icontains=actor) | Q(actor_name__icontains=actor)
     if q:
         names = ("reason", "flag", "flag_name", "company_name", "company_slug", "actor_name")
-        condition &= reduce(or_, (Q(**{f"{name}__icontains": q}) for name in names))
+        found = [Q(**{f"{name}__icontains": q}) for name in names]
+        # As the text of JSON, which SQLite keeps as Django writes it, and PostgreSQL as people read it.
+        escaped = json.dumps(q, ensure_ascii=connection.vendor == "sqlite")[1:-1]
+        found += [Q(IContains(Cast(name, TextField()), escaped)) for name in ("before", "after")]
+        condition &= reduce(or_, found)
     return condition
 
 

@@ -10,17 +10,21 @@ from flags.api.base import READ_AUDIT, AdminView
 from flags.api.fields import CursorQuery, MomentParameter
 from flags.api.naming import lookup
 from flags.api.paging import Keyset, listed, moment
+from flags.history import VIA, saying
 from flags.models import Change
+from flags.sentences import PHRASES
 
 
 class ChangeQuery(CursorQuery):
-    """Which changes. `company` is a slug as it was then, or a UUID."""
+    """Which changes. `company` is a slug as it was then, or a UUID; `q` is looked for in reasons, names and values."""
+
+    q = serializers.CharField(required=False, default="", allow_blank=True, max_length=100)
 
     flag = serializers.CharField(required=False, default="", allow_blank=True, max_length=63)
     company = serializers.CharField(required=False, default="", allow_blank=True, max_length=80)
     actor = serializers.CharField(required=False, default="", allow_blank=True, max_length=254)
-    verb = serializers.CharField(required=False, default="", allow_blank=True, max_length=40)
-    via = serializers.CharField(required=False, default="", allow_blank=True, max_length=20)
+    verb = serializers.ChoiceField(sorted(PHRASES), required=False, default="", allow_blank=True)
+    via = serializers.ChoiceField(VIA, required=False, default="", allow_blank=True)
     request_id = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
     batch = serializers.UUIDField(required=False)
     since = MomentParameter(required=False)
@@ -71,6 +75,8 @@ class ChangesView(AdminView):
             wanted = lookup(query["company"]) or {}
             fields = {"pk": "company_id", "slug": "company_slug"}
             rows = rows.filter(**{fields[name]: value for name, value in wanted.items()}) if wanted else rows.none()
+        if query["q"]:
+            rows = rows.filter(saying(q=query["q"]))
         if "since" in query:
             rows = rows.filter(at__gte=query["since"])
         if "until" in query:

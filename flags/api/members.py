@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db.models import Q
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +13,7 @@ from flags.api.fields import Bool, CursorQuery, Input, Moment, Reason, ReasonInp
 from flags.api.paging import Keyset, listed, moment
 from flags.exceptions import Missing
 from flags.models import Grant
-from tenants.models import Membership, User
+from tenants.models import Membership, Role, User
 
 
 class MemberInput(Input):
@@ -22,6 +23,13 @@ class MemberInput(Input):
     role = Text(max_length=20)
     name = Text(required=False, allow_blank=True, default="", max_length=120)
     reason = Reason()
+
+
+class MembersQuery(CursorQuery):
+    """Which people: by text in the name or address, and by role."""
+
+    q = serializers.CharField(required=False, default="", allow_blank=True, max_length=100)
+    role = serializers.ChoiceField(Role.choices, required=False, default="", allow_blank=True)
 
 
 class GrantInput(Input):
@@ -81,13 +89,18 @@ class MembersView(PeopleView):
     inputs = {"POST": MemberInput}
     outputs = {"GET": listed(MemberOutput), "POST": {200: MemberOutput, 201: MemberOutput}}
     scopes = {"GET": (WRITE_TENANTS,), "POST": (WRITE_TENANTS,)}
-    queries = {"GET": CursorQuery}
+    queries = {"GET": MembersQuery}
     pages = Keyset({"created_at": moment, "id": UUID})
 
     def get(self, request: Request, tenant: str) -> Response:
         """List a company's people."""
+        query, rows = self.query, self.rows()
+        for word in query["q"].split():
+            rows = rows.filter(Q(user__email__icontains=word) | Q(user__name__icontains=word))
+        if query["role"]:
+            rows = rows.filter(role=query["role"])
         build = lambda found: MemberOutput(found, many=True).data  # noqa: E731
-        return Response(self.pages.page(request, self.rows(), self.query, build))
+        return Response(self.pages.page(request, rows, query, build))
 
     def post(self, request: Request, tenant: str) -> Response:
         """Add a person, or change their role."""

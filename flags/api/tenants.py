@@ -100,6 +100,12 @@ class ProvisionedOutput(CompanyOutput):
     overrides_added = serializers.IntegerField()
 
 
+class FeaturesQuery(PageQuery):
+    """Which of a company's features: on, off, or by what is notable about them."""
+
+    state = serializers.ChoiceField(companyfeatures.STATES, required=False, default="", allow_blank=True)
+
+
 class ChannelStateOutput(serializers.Serializer):
     """What the company's channel says of a flag."""
 
@@ -227,16 +233,20 @@ class CompanyFeaturesView(CompanyView):
     tag = "Companies"
     outputs = {"GET": listed(FeatureOutput)}
     scopes = {"GET": READ}
-    queries = {"GET": PageQuery}
+    queries = {"GET": FeaturesQuery}
 
     def get(self, request: Request, tenant: str) -> Response:
         """List every flag as a company has it."""
         flags = Flag.objects.live().select_related("minimum_plan")
         if not self.sees_internal:
             flags = flags.filter(is_internal=False)
+        basis = companyfeatures.basis_of(self.company)
+        if state := self.query["state"]:
+            states = companyfeatures.feature_states(self.company, internal=self.sees_internal, basis=basis)
+            flags = flags.filter(pk__in=states[state])
 
         def build(found: list[Flag]) -> list[dict]:
-            rows = companyfeatures.feature_rows(self.company, internal=self.sees_internal, flags=found)
+            rows = companyfeatures.feature_rows(self.company, internal=self.sees_internal, flags=found, basis=basis)
             for row in rows:
                 if row.override is not None:
                     row.override.company = self.company  # Known already; not to be read once for each row.

@@ -75,6 +75,7 @@ class ActiveWorkspaceView(WorkspaceView):
 
     inputs = {"PUT": WorkspaceInput}
     outputs = {"PUT": ActiveWorkspaceOutput}
+    rehearsable = ("PUT",)
 
     def put(self, request: Request) -> Response:
         """Work in another company."""
@@ -87,6 +88,8 @@ class ActiveWorkspaceView(WorkspaceView):
                 raise FeatureDisabled(MULTI_WORKSPACE, "default") from refused
             raise NotAllowed(refused.detail, code=refused.code) from refused
         found = WorkspaceOutput(there, context={"active": there.company_id}).data
+        if self.is_dry_run:
+            return Response(found)  # A session is no row of the database, and a token cannot be taken back.
         home = who.home or who.company
         if who.credential == "jwt":
             family = UUID(who.claims["sid"])

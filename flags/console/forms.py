@@ -23,6 +23,14 @@ class FilterForm(forms.Form):
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
+    @property
+    def problems(self) -> list[str]:
+        """What was not understood, and therefore filters nothing, in sentences."""
+        return [
+            f"“{self.data.get(name, '')[:40]}” is nothing to filter by as {self[name].label.lower()}."
+            for name in self.errors
+        ]
+
 
 class CursorForm(FilterForm):
     """Where a page of a list begins or ends."""

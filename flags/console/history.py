@@ -105,9 +105,11 @@ def change_list(request: HttpRequest) -> HttpResponse:
     """Every change as a sentence, newest first, with filters that live in the address."""
     form = ChangeFilterForm(request.GET)
     filters = form.filters()
+    unasked = ("before", "after", *form.errors)
     page = history.page_of_changes(CHANGES_PER_PAGE, **filters, **CursorForm(request.GET).filters())
     context = {
         "form": form,
+        "problems": form.problems,
         "filters": filters,
         "chips": [
             (form[name].label, str(value)[:8] if name == "batch" else value, address(request, "", **{name: None}))
@@ -119,7 +121,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
         "older": address(request, after=page.next, before=None) if page.next else None,
         "unfinished": LOOK_ON if page.unfinished else "",
         "files": [
-            (kind.upper(), address(request, reverse(f"console:change_{kind}"), before=None, after=None))
+            (kind.upper(), address(request, reverse(f"console:change_{kind}"), **dict.fromkeys(unasked)))
             for kind in ("csv", "json")
         ],
         "here": request.get_full_path(),

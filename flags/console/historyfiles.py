@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from flags import history
 from flags.console.forms import ChangeFilterForm
-from flags.console.responses import console_view
+from flags.console.responses import console_view, malformed
 from flags.models import Change
 from flags.requests import HttpRequest
 from flags.sentences import sentence
@@ -40,7 +40,10 @@ def change_csv(request: HttpRequest) -> HttpResponse:
 
     Built here and now, in the request's own transaction; a stream would be read after that had ended.
     """
-    changes, is_all = _found(request)
+    form = ChangeFilterForm(request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    changes, is_all = _found(form)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -53,7 +56,10 @@ def change_csv(request: HttpRequest) -> HttpResponse:
 @console_view("GET")
 def change_json(request: HttpRequest) -> HttpResponse:
     """Everything the list shows, as JSON: `{"changes": [...], "complete": bool}`, before and after as objects."""
-    changes, is_all = _found(request)
+    form = ChangeFilterForm(request.GET)
+    if not form.is_valid():
+        return malformed(form)
+    changes, is_all = _found(form)
     lines = [
         {
             **dict(zip(COLUMNS, _cells(change), strict=True)),
@@ -67,9 +73,9 @@ def change_json(request: HttpRequest) -> HttpResponse:
     return _file(text, "json", "application/json")
 
 
-def _found(request: HttpRequest) -> tuple[list[Change], bool]:
+def _found(form: ChangeFilterForm) -> tuple[list[Change], bool]:
     """Return the lines that were asked for, as many as a file may hold, and whether those are all."""
-    found = history.find_changes(**ChangeFilterForm(request.GET).filters())
+    found = history.find_changes(**form.filters())
     changes = list(found[: EXPORTED_AT_MOST + 1])
     return changes[:EXPORTED_AT_MOST], len(changes) <= EXPORTED_AT_MOST
 

@@ -57,6 +57,9 @@ def test_one_line_says_who_what_when_how_and_why(admin, alice, acme):
         ("until=2999-01-01T00:00:00%2B01:00", 5),
         ("until=2999-01-01T00:00:00+01:00", 5),
         ("flag=fleet_chat&verb=kill", 0),
+        ("q=nothing of the kind", 0),
+        ("q=FLEET", 1),
+        ('q=sl\u00f6w "lane"', 1),
     ],
 )
 def test_it_is_filtered(query, found, admin, acme):
@@ -65,7 +68,7 @@ def test_it_is_filtered(query, found, admin, acme):
     ChangeFactory(company_slug="acme", company_id=acme.pk)
     ChangeFactory(actor="eve@example.com")
     ChangeFactory(verb="kill", via="command")
-    ChangeFactory(batch=batch)
+    ChangeFactory(batch=batch, before={"name": 'Sl\u00f6w "lane"'})
 
     page = admin.get(f"{CHANGES}?{query.format(acme=acme.pk, batch=batch)}").json()
 
@@ -73,7 +76,18 @@ def test_it_is_filtered(query, found, admin, acme):
 
 
 @pytest.mark.parametrize(
-    "query", ["since=yesterday", "until=2026-01-01", "batch=x", "page=2", "page_size=0", "page_size=9999", "flag=%00"]
+    "query",
+    [
+        "verb=nonsense",
+        "via=x",
+        "since=yesterday",
+        "until=2026-01-01",
+        "batch=x",
+        "page=2",
+        "page_size=0",
+        "page_size=9999",
+        "flag=%00",
+    ],
 )
 def test_a_bad_question_is_refused_by_name(query, admin):
     response = admin.get(f"{CHANGES}?{query}")

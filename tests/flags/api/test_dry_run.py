@@ -271,8 +271,8 @@ def on_its_way(name: str) -> dict:
     return {"gate": GateTemplate.objects.first().pk}
 
 
-# Signing in, asking and choosing where to work change nothing that could be rehearsed; an audit only writes its report.
-NOT_REHEARSED = {"sign_in", "refresh", "sign_out", "check", "active_workspace", "isolation_audit"}
+# Signing in and asking change nothing that could be rehearsed; an audit only writes its report.
+NOT_REHEARSED = {"sign_in", "refresh", "sign_out", "check", "isolation_audit"}
 
 
 def test_every_write_can_be_rehearsed():
@@ -285,7 +285,11 @@ def is_rehearsable(name: str, method: str) -> bool:
     return method.upper() in ROUTES[name].callback.view_class.rehearsable and method != "get"
 
 
-@pytest.mark.parametrize(("name", "method"), [call for call in CALLS if is_rehearsable(*call)])
+# Choosing where to work writes no history; test_workspaces.py tries it.
+TOLD = [call for call in CALLS if is_rehearsable(*call) and call[0] != "active_workspace"]
+
+
+@pytest.mark.parametrize(("name", "method"), TOLD)
 def test_no_write_writes(name, method, world, admin, bob, dan, acme, as_person, as_token):
     token = as_token("evaluate").token
     OverrideFactory(company=acme, flag=world, enabled=False)

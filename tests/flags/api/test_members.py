@@ -69,6 +69,18 @@ class TestMembers:
         assert seen == [bob.email, dan.email, cora.email]
         assert "password" not in admin.get(MEMBERS).content.decode()
 
+    def test_they_are_found_by_text_and_role(self, admin, acme, bob, dan, cora):
+        def found(query: str) -> list[str]:
+            people = admin.get(f"/api/admin/tenants/acme/members?{query}").json()["results"]
+            return sorted(person["user"]["email"] for person in people)
+
+        assert found("q=BOB") == [bob.email]
+        assert found("role=coordinator") == [cora.email]
+        assert found("q=acme&role=member") == [dan.email]
+        assert found("q=nobody") == []
+        refused = admin.get("/api/admin/tenants/acme/members?role=boss")
+        assert (refused.status_code, list(refused.json()["errors"])) == (400, ["role"])
+
     def test_one_leaves_with_what_was_granted(self, admin, acme, dan, chat):
         GrantFactory(company=acme, user=dan, flag=chat)
 

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from flags import changes
 from flags.models import Change, Flag, Override
 from tenants.models import Company, Membership
 from tests.factories import (
@@ -284,6 +285,19 @@ class TestItsFeatures:
         assert "inspector" not in rows
         assert "inspector" in {row["key"] for row in admin.get(f"{TENANTS}/acme/features").json()["results"]}
         assert key.get(f"{TENANTS}/globex/features").status_code == 404
+
+    def test_they_are_filtered_by_state(self, admin, acme, alice, as_token):
+        def found(query: str, client=admin) -> set[str]:
+            return {row["key"] for row in client.get(f"/api/admin/tenants/acme/features?{query}").json()["results"]}
+
+        changes.set_override(acme, "api_access", True, actor=alice)
+        changes.set_override(acme, "inspector", True, actor=alice)
+        assert found("state=overridden") == {"api_access", "inspector"}
+        assert "api_access" in found("state=on") & found("state=differs")
+        assert "api_access" not in found("state=off") | found("state=expiring")
+        assert found("state=overridden", as_token("flags:read", company=acme)) == {"api_access"}
+        refused = admin.get("/api/admin/tenants/acme/features?state=odd")
+        assert (refused.status_code, list(refused.json()["errors"])) == (400, ["state"])
 
     def test_its_queries_do_not_grow_with_flags(self, admin, acme, django_assert_max_num_queries):
         admin.get(f"{TENANTS}/acme/features")

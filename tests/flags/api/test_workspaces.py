@@ -119,6 +119,19 @@ class TestSwitchedOn:
         listed = client.get("/api/workspaces", headers=bearer).json()["results"]
         assert [one["is_active"] for one in listed] == [False, True]
 
+    def test_making_one_active_can_be_tried(self, dan, acme, second, globex, as_person, client):
+        address = "/api/workspaces/active?dry_run=1"
+        answer = as_person(dan).put(address, {"id": "second"}, content_type="application/json").json()
+
+        assert (answer["dry_run"], answer["status"], answer["changes"]) == (True, 200, [])
+        assert (answer["result"]["slug"], answer["result"]["is_active"]) == ("second", True)
+        assert "access" not in answer["result"]
+        refused = as_person(dan).put(address, {"id": "globex"}, content_type="application/json")
+        assert refusal(refused) == (403, "NOT_A_MEMBER")
+        client.force_login(dan)
+        client.put(address, {"id": "second"}, content_type="application/json")
+        assert [one["slug"] for one in client.get("/api/workspaces").json()["results"] if one["is_active"]] == ["acme"]
+
     @pytest.mark.usefixtures("only_there")
     def test_ending_the_membership_ends_access_at_once_whatever_the_token_says(self, dan, acme, second, client):
         bearer = {"authorization": f"Bearer {jwt.issue(dan, acme, second.pk)['access']}"}

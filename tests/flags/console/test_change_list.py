@@ -89,6 +89,31 @@ def test_what_is_not_understood_filters_nothing(alices, alice, query):
     assert "Alice killed API Access" in text_of(alices.get(HISTORY, query))
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"since": "yesterday"}, "“yesterday” is nothing to filter by as since."),
+        ({"verb": "nonsense"}, "“nonsense” is nothing to filter by as verb."),
+    ],
+)
+def test_what_is_not_understood_is_said_in_files_too(alices, alice, query, words):
+    changes.kill("api_access", actor=alice, reason="leak")
+    page = alices.get(HISTORY, {**query, "flag": "api_access"})
+    assert words in text_of(page)
+    assert 'href="/super-admin/changes.csv?flag=api_access"' in page.content.decode()
+    for kind in ("csv", "json"):
+        refused = alices.get(f"/super-admin/changes.{kind}", query)
+        assert (refused.status_code, next(iter(query)) in refused.content.decode()) == (400, True)
+
+
+def test_text_is_looked_for_in_what_changed_too(alices, alice, acme):
+    changes.set_override(acme, "api_access", True, actor=alice)
+    changes.edit_flag("white_label", actor=alice, owner='Zo\u00eb "Z" Adams')
+    said = text_of(alices.get(HISTORY, {"q": 'Zo\u00eb "z"'}))
+    assert "White" in said
+    assert "API Access" not in said
+
+
 def test_nothing_yet_and_nothing_found_are_two_things(alices, alice):
     assert "No history yet" in text_of(alices.get(HISTORY))
     changes.kill("api_access", actor=alice, reason="leak")

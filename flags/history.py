@@ -1,6 +1,7 @@
 """History as people look for it: filters, and the lines of one flag, company or request."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -12,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Count, Q, QuerySet, TextField
 from django.db.models.functions import Cast
-from django.db.models.lookups import IContains
+from django.db.models.lookups import IRegex
 from django.utils import timezone
 
 from flags.keyset import Stretch, cursor, nearest, stretch
@@ -21,7 +22,7 @@ from tenants.models import Company, Membership, User
 
 VIA = ("console", "company", "api", "command", "shell", "system")
 ORDER = ("at", "id")
-LOOKED_THROUGH = 10_000
+LOOKED_THROUGH = 5_000
 """How many lines of history are looked through for a text at a time."""
 LOOKED_AT_FIRST = 500
 """How many are tried before: databases take text for rare, and read and sort all lines where a few fill a page."""
@@ -113,8 +114,9 @@ def saying(actor: str = "", q: str = "") -> Q:
         names = ("reason", "flag", "flag_name", "company_name", "company_slug", "actor_name")
         found = [Q(**{f"{name}__icontains": q}) for name in names]
         # As the text of JSON, which SQLite keeps as Django writes it, and PostgreSQL as people read it.
-        escaped = json.dumps(q, ensure_ascii=connection.vendor == "sqlite")[1:-1]
-        found += [Q(IContains(Cast(name, TextField()), escaped)) for name in ("before", "after")]
+        # By a pattern: making capitals of so much text takes PostgreSQL more than twice the time.
+        escaped = re.escape(json.dumps(q, ensure_ascii=connection.vendor == "sqlite")[1:-1])
+        found += [Q(IRegex(Cast(name, TextField()), escaped)) for name in ("before", "after")]
         condition &= reduce(or_, found)
     return condition
 

@@ -6,6 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flags import history
 from flags.api.base import READ_AUDIT, AdminView
 from flags.api.fields import CursorQuery, MomentParameter
 from flags.api.naming import lookup
@@ -75,10 +76,10 @@ class ChangesView(AdminView):
             wanted = lookup(query["company"]) or {}
             fields = {"pk": "company_id", "slug": "company_slug"}
             rows = rows.filter(**{fields[name]: value for name, value in wanted.items()}) if wanted else rows.none()
-        if query["q"]:
-            rows = rows.filter(saying(q=query["q"]))
         if "since" in query:
             rows = rows.filter(at__gte=query["since"])
         if "until" in query:
             rows = rows.filter(at__lt=query["until"])
-        return Response(self.pages.page(request, rows, query, lambda found: ChangeOutput(found, many=True).data))
+        build = lambda found: ChangeOutput(found, many=True).data  # noqa: E731
+        text = saying(q=query["q"]) if query["q"] else None
+        return Response(self.pages.page(request, rows, query, build, looked_for=text, through=history.LOOKED_THROUGH))

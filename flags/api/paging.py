@@ -73,26 +73,56 @@ class Keyset:
         self.fields = fields
         self.descending = descending
 
-    def page(self, request: Request, rows: QuerySet, query: Mapping[str, Any], build: Build) -> dict[str, Any]:
-        """Return the page that the cursor names, or the first. Raises ValidationError for a cursor that is none."""
+    def page(
+        self,
+        request: Request,
+        rows: QuerySet,
+        query: Mapping[str, Any],
+        build: Build,
+        *,
+        looked_for: Q | None = None,
+        through: int = 0,
+    ) -> dict[str, Any]:
+        """Return the page that the cursor names, or the first. Raises ValidationError for a cursor that is none.
+
+        What no index serves is `looked_for` in the next rows, as many as `through` says; the page may end with those
+        before it is full, or be empty, and `next` goes on behind them.
+        """
         size = query["page_size"]
         backwards, values = self._read(query["cursor"])
         down = self.descending != backwards
         rows = rows.order_by(*(f"-{name}" if down else name for name in self.fields))
         if values:
             rows = rows.filter(self._beyond(values, down))
+        end = None
+        if looked_for is not None:
+            around = list(rows.only(*self.fields)[through - 1 : through + 1])
+            if len(around) > 1:
+                end = around[0]
+                rows = rows.filter(self._until(end, down))
+            rows = rows.filter(looked_for)
         found = list(rows[: size + 1])
         more, found = len(found) > size, found[:size]
         if backwards:
             found.reverse()
         url = remove_query_param(request.build_absolute_uri(), "cursor")
-        is_next = bool(found) and (more or backwards)
-        is_previous = bool(found) and (more if backwards else bool(values))
+        first, last = (found[0], found[-1]) if found else (None, None)
+        # Where it goes on in the direction asked for: behind the page's last row, or behind all that was looked at.
+        onwards = (first if backwards else last) if more else end
+        back = (last if backwards else first) if values else None
+        following, previous = (back, onwards) if backwards else (onwards, back)
         return {
             "results": build(found),
-            "next": self._link(url, False, found[-1]) if is_next else None,
-            "previous": self._link(url, True, found[0]) if is_previous else None,
+            "next": None if following is None else self._link(url, False, following),
+            "previous": None if previous is None else self._link(url, True, previous),
         }
+
+    def _until(self, row: Model, down: bool) -> Q:
+        """Return the condition for the rows up to this one, itself included."""
+        values = [getattr(row, name) for name in self.fields]
+        first = next(iter(self.fields))
+        bound = Q(**{f"{first}__{'gt' if down else 'lt'}e": values[0]})
+        return bound & (self._beyond(values, not down) | Q(pk=row.pk))
 
     def _beyond(self, values: Sequence[Any], down: bool) -> Q:
         names, which = list(self.fields), "lt" if down else "gt"

@@ -96,6 +96,25 @@ def test_a_bad_question_is_refused_by_name(query, admin):
     assert list(response.json()["errors"]) == [query.partition("=")[0]]
 
 
+@pytest.mark.parametrize("size", [1, 2, 50])
+def test_text_is_looked_for_in_so_many_lines_at_a_time(admin, monkeypatch, size):
+    monkeypatch.setattr("flags.history.LOOKED_THROUGH", 3)
+    for number in range(10):
+        ChangeFactory(reason=f"contract {number}" if number in (0, 1, 8) else "nothing")
+
+    pages, url = [], f"{CHANGES}?q=contract&page_size={size}"
+    while url:
+        page = admin.get(url).json()
+        pages.append([line["reason"] for line in page["results"]])
+        url, last = page["next"], page
+
+    assert [reason for found in pages for reason in found] == ["contract 8", "contract 1", "contract 0"]
+    assert all(len(found) <= size for found in pages)
+    assert [] in pages
+    back = admin.get(last["previous"]).json()["results"] if last["previous"] else []
+    assert all(line["reason"] in ("contract 1", "contract 8") for line in back)
+
+
 def test_pages_go_on_without_gaps_though_moments_are_the_same(admin, django_assert_num_queries, time_machine_at):
     with time_machine_at(datetime(2026, 3, 1, tzinfo=UTC)):
         for _ in range(7):

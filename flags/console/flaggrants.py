@@ -52,7 +52,8 @@ def flag_grant_add(request: HttpRequest, key: str) -> HttpResponseBase:
         if wants_fragment(request):
             return company_grant(request, company.slug, key)
         return redirect(reverse("console:company_grant", args=[company.slug, key]) + "?place=page")
-    picked = {"flag": flag, "grant_picked": text, "grant_near": near, "grant_not_found": True}
+    meant = [(one.name, reverse("console:company_grant", args=[one.slug, key]) + "?place=page") for one in near]
+    picked = {"flag": flag, "for_grant": {"picked": text, "near": meant}}
     if wants_fragment(request):
         return fragment(request, "console/_grant_pick.html", picked, status=422, target="#grant-pick")
     return page_or_fragment(request, "console/flag_detail.html", "", flag_context(request, key) | picked, status=422)

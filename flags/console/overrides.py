@@ -57,7 +57,8 @@ def flag_override_add(request: HttpRequest, key: str) -> HttpResponseBase:
         if wants_fragment(request):
             return flag_override(request, key, company.slug)
         return redirect("console:flag_override", key, company.slug)
-    picked = {"flag": flag, "picked": text, "near": _like(text), "not_found": True}
+    near = [(one.name, reverse("console:flag_override", args=[key, one.slug])) for one in _like(text)]
+    picked = {"flag": flag, "for_override": {"picked": text, "near": near}}
     if wants_fragment(request):
         return fragment(request, "console/_override_pick.html", picked, status=422, target="#override-pick")
     return page_or_fragment(request, "console/flag_detail.html", "", flag_context(request, key) | picked, status=422)

@@ -24,7 +24,10 @@ from tests.browser.pages import ANA, TALBI, Page
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
 LOOKS = (("light", "light", WIDE), ("dark", "dark", WIDE), ("narrow", "light", NARROW))
 README = {
-    "flags": (800, Page("flags", ("console:flag_list",), opens=("#default-driver_chat",))),
+    "flags": (
+        800,
+        Page("flags", ("console:flag_list",), query="?q=category:operations", opens=("#default-driver_chat",)),
+    ),
     "releases": (600, Page("releases", ("console:release_board",))),
     "inspector": (
         1140,

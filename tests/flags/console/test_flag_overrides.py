@@ -1,6 +1,7 @@
 """Overrides from a flag: who differs, in place; giving a company its own answer; taking it back."""
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from flags import changes
@@ -82,7 +83,9 @@ def test_an_unknown_company_is_told_with_a_guess(alices, acme, headers):
 def test_a_name_that_two_have_is_no_name(alices, acme):
     CompanyFactory(slug="acme-two", name="Acme")
     twins = alices.get(FLAG + "override/", {"q": "Acme"}).context["near"]
-    assert {company.slug for company in twins} == {"acme", "acme-two"}
+    assert {address for _, address in twins} == {
+        reverse("console:flag_override", args=["api_access", slug]) for slug in ("acme", "acme-two")
+    }
 
 
 def test_candidates_are_named_while_one_types(alices, acme, globex):

@@ -1,7 +1,7 @@
 """One change for many companies or flags: choose, look at what it would do, and begin it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from flags.exceptions import ChangeRefused
 from flags.impact import Proposed, impact
 from flags.models import Flag
 from flags.requests import HttpRequest
-from tenants.models import ReleaseChannel
+from tenants.models import ReleaseChannel, User
 
 NAMED = 12
 Form = BulkCompaniesForm | BulkFlagsForm
@@ -31,13 +31,18 @@ def bulk_companies(request: HttpRequest) -> HttpResponse:
     """Say what a change would do to many companies or their people, and begin it."""
     form = BulkCompaniesForm(request.POST if request.method == "POST" else request.GET)
     form.is_valid()
-    chosen = _companies(form, request)
+    chosen = _chosen(form, "company", finding.find_companies, request)
     subjects: Sequence[UUID | str] = chosen.ids
     what = form.cleaned_data.get("what") or "override"
     if what == "grant":
         subjects = bulk.members(chosen.ids, form.cleaned_data.get("role", ""))
     flags = Flag.objects.live().order_by("name")
     context = {
+        "one": "company",
+        "many": "companies",
+        "placeholder": "All; or channel:pilot plan:pro",
+        "ticked": [row.slug for row in form.cleaned_data.get("company") or ()],
+        "errors": form["company"].errors,
         "deeds": GRANTS if what == "grant" else OVERRIDES,
         "flags": (flags.filter(needs_grant=True) if what == "grant" else flags).values_list("key", "name"),
         "roles": ROLES,
@@ -51,9 +56,17 @@ def bulk_flags(request: HttpRequest) -> HttpResponse:
     """Say what a change would do to many flags, for one company or in one channel, and begin it."""
     form = BulkFlagsForm(request.POST if request.method == "POST" else request.GET)
     form.is_valid()
-    chosen = _flags(form, request)
+    chosen = _chosen(form, "flag", _find_live_flags, request)
     what = form.cleaned_data.get("what") or "override"
-    context = {"deeds": CHANNELS if what == "channel" else OVERRIDES, "company": form.cleaned_data.get("company")}
+    context = {
+        "one": "flag",
+        "many": "flags",
+        "placeholder": "All; or category:billing on:pilot",
+        "ticked": [row.key for row in form.cleaned_data.get("flag") or ()],
+        "errors": form["flag"].errors,
+        "deeds": CHANNELS if what == "channel" else OVERRIDES,
+        "company": form.cleaned_data.get("company"),
+    }
     return _answer(request, form, chosen, chosen.ids, "console/bulk_flags.html", context)
 
 
@@ -79,6 +92,7 @@ def _answer(
             return redirect("console:batch", batch.pk)
     context |= {
         "form": form,
+        "action": request.path,
         "what": said.get("what") or "override",
         "tabs": _tabs(request, form),
         "list_url": list_url(form),
@@ -97,29 +111,20 @@ def _answer(
     return render(request, template, context, status=status)
 
 
-def _companies(form: BulkCompaniesForm, request: HttpRequest) -> Chosen:
-    ticked = form.cleaned_data.get("company")
-    if ticked:
+def _find_live_flags(text: str, viewer: User) -> finding.Found:
+    found = finding.find_flags(text, viewer)
+    return replace(found, rows=found.rows.filter(archived_at=None))
+
+
+def _chosen(form: Form, one: str, find: Callable[[str, User], finding.Found], request: HttpRequest) -> Chosen:
+    """Return what was ticked, in the field of this name, or else all that match."""
+    if ticked := form.cleaned_data.get(one):
         rows = list(ticked)
         return Chosen([row.pk for row in rows], [row.name for row in rows[:NAMED]], [])
     if form.cleaned_data.get("chosen"):
-        return Chosen([], [], ["No company is ticked."])
-    return _matching(form, finding.find_companies(form.cleaned_data.get("q", ""), person(request)), "company")
-
-
-def _flags(form: BulkFlagsForm, request: HttpRequest) -> Chosen:
-    ticked = form.cleaned_data.get("flag")
-    if ticked:
-        rows = list(ticked)
-        return Chosen([row.pk for row in rows], [row.name for row in rows[:NAMED]], [])
-    if form.cleaned_data.get("chosen"):
-        return Chosen([], [], ["No flag is ticked."])
-    found = finding.find_flags(form.cleaned_data.get("q", ""), person(request))
-    return _matching(form, replace(found, rows=found.rows.filter(archived_at=None)), "flag")
-
-
-def _matching(form: Form, found: finding.Found, field: str) -> Chosen:
-    if found.problems or field in form.errors or "q" in form.errors:
+        return Chosen([], [], [f"No {one} is ticked."])
+    found = find(form.cleaned_data.get("q", ""), person(request))
+    if found.problems or one in form.errors or "q" in form.errors:
         # A word that was left out would mean more than somebody wanted.
         return Chosen([], [], [problem.message for problem in found.problems])
     pairs = list(found.rows.order_by("name", "pk").values_list("pk", "name")[: bulk.MOST + 1])

@@ -14,7 +14,7 @@ graceful_timeout = 30
 keepalive = 5  # Longer than most proxies keep an idle connection, so that it is they who close it.
 max_requests = 20_000  # A slow leak never gets old; the jitter keeps the workers from leaving together.
 max_requests_jitter = 2_000
-preload_app = False  # Connections belong to a worker. With True, threads begin anew in each worker by themselves.
+preload_app = False  # With True, threads, locks and pools of connections begin anew in each worker by themselves.
 control_socket_disable = True  # Otherwise it opens one in the home directory, which a service may not have.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  The heartbeat must not wait for a disk.
 

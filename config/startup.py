@@ -25,10 +25,18 @@ def refuse_what_is_unsafe() -> None:
     except DatabaseError as error:
         logger.error("database not verified at start error=%s", type(error).__name__)
     finally:
-        connections.close_all()  # Whoever forks after this must not share them.
+        let_go_of_connections()  # Whoever forks after this must not share them.
     if faults:
         listed = "\n".join(f"- {fault.msg} {fault.hint or ''} ({fault.id})" for fault in faults)
         raise ImproperlyConfigured(f"Headgate does not start like this:\n{listed}")
+
+
+def let_go_of_connections() -> None:
+    """Close every connection of this thread, and the pools they come from."""
+    connections.close_all()
+    for connection in connections.all(initialized_only=True):
+        if connection.alias in getattr(connection, "_connection_pools", ()):
+            connection.close_pool()  # type: ignore[attr-defined]
 
 
 def is_safe(faults: list[CheckMessage] | None = None) -> bool:

@@ -4,6 +4,7 @@ Without a database the last good answers go on, marked stale; where nothing is k
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,14 @@ from django.db import Error as DatabaseProblem
 from flags import snapshots
 from flags.answers import Answers, Rules
 from flags.evaluation import CompanyFacts, Subject
+from tenants import patience
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_COMPLAINTS = 60.0
+
+LOOP_SECONDS = 2 * patience.QUICK_SECONDS
+"""For so long at most an event loop stands still for one answer."""
 
 _loop_helper = ThreadPoolExecutor(max_workers=4, thread_name_prefix="features")
 _complained_at = float("-inf")
@@ -68,7 +73,10 @@ def resolve(ask: Callable[[], Asker]) -> Resolution:
     except SynchronousOnlyOperation:
         # On an event loop Django forbids database work. Blocking the loop for one query is the lesser evil: a wrong
         # "off" would be an outage. `Features.aload` avoids it.
-        return _loop_helper.submit(_resolve_and_let_go, ask).result()
+        try:
+            return _loop_helper.submit(_resolve_and_let_go, ask).result(LOOP_SECONDS)
+        except Exception as error:  # A time-out, or an interpreter that is about to end.
+            problem = error
     except Exception as error:  # Whatever broke, a check answers.
         problem = error
     if isinstance(problem, DatabaseProblem) and _let_go_of_dead_connection():
@@ -88,7 +96,8 @@ def resolve(ask: Callable[[], Asker]) -> Resolution:
 
 def _resolve_and_let_go(ask: Callable[[], Asker]) -> Resolution:
     try:
-        return resolve(ask)
+        with patience.at_most(patience.QUICK_SECONDS):
+            return resolve(ask)
     finally:
         connections.close_all()
 
@@ -126,3 +135,12 @@ def complain(problem: Exception) -> None:
     if now - _complained_at >= SECONDS_BETWEEN_COMPLAINTS:
         _complained_at = now
         logger.error("answers are from the past error=%s", type(problem).__name__, exc_info=problem)
+
+
+def _after_fork() -> None:
+    """Begin with helpers of its own in a child: the parent's are not there, and would be waited for."""
+    global _loop_helper
+    _loop_helper = ThreadPoolExecutor(max_workers=4, thread_name_prefix="features")
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -6,12 +6,11 @@ and with whatever is known of the company it is bound to. So reading that versio
 What ends a token by itself, its time, is looked at each time.
 """
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 
-from tenants import tokens, told
+from tenants import forking, tokens, told
 from tenants.models import ApiToken
 from tenants.principal import Principal
 
@@ -29,7 +28,7 @@ class Found:
     principal: Principal
 
 
-_lock = threading.Lock()
+_lock = forking.Lock()
 _good: OrderedDict[bytes, Found] = OrderedDict()
 _bad: OrderedDict[bytes, None] = OrderedDict()
 _ids: tuple[int, frozenset[str]] = (0, frozenset())

@@ -6,9 +6,10 @@ of tenants.postgresql keep to it. Commands, migrations and jobs say nothing, and
 """
 
 import random
-import threading
 import time
 from contextvars import ContextVar
+
+from tenants import forking
 
 QUICK_SECONDS = 1.5
 """For reading one row by its key: who asks, and which version of the rules is the present one."""
@@ -56,7 +57,7 @@ class Breaker:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
         self._open_until: float | None = None
 
     @property

@@ -4,19 +4,18 @@ Only what this process has itself found good, and only until the database is bac
 credential may do: whatever needs the database still fails, and checks answer with the last state.
 """
 
-import threading
 from collections import OrderedDict
 from hashlib import sha256
 from time import monotonic
 
-from tenants import jwt, tokens
+from tenants import forking, jwt, tokens
 from tenants.credentials import BadCredential
 from tenants.principal import Principal
 
 REMEMBERED = 10_000
 REMEMBER_SECONDS = 60 * 60
 
-_lock = threading.Lock()
+_lock = forking.Lock()
 _known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
 
 

@@ -36,7 +36,7 @@ OURS = {
     *("flags.snapshots", "flags.loading", "flags.resolution", "flags.versions", "flags.tracked", "flags.sharedcache"),
     *("flags.usage", "flags.signals", "flags.announcements", "flags.policies", "flags.sqlanswers"),
     *("tenants.apps", "tenants.models", "tenants.later", "tenants.guard", "tenants.rls", "tenants.roles"),
-    *("tenants.told", "tenants.patience"),
+    *("tenants.told", "tenants.patience", "tenants.forking"),
 }
 WATCHER = {"flags.watching", "flags.listening"}
 HEAVY = {

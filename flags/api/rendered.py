@@ -4,13 +4,13 @@ What answers rest on is immutable and exchanged as a whole when anything changes
 answer stands as long as the very object it was made from.
 """
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flags.api.preconditions import content_tag
 from flags.features import COMPANIES_IN_PROCESS, Features, forced
+from tenants import forking
 
 MOST = 2 * COMPANIES_IN_PROCESS
 """So many whole answers are kept: of each company that the process knows one for programs, and one more."""
@@ -27,7 +27,7 @@ class Rendered:
 
 Name = tuple[int, str, str]
 
-_lock = threading.Lock()
+_lock = forking.Lock()
 _kept: "OrderedDict[Name, tuple[Mapping[str, bool], Rendered]]" = OrderedDict()
 _bytes = 0
 

@@ -1,6 +1,5 @@
 """How often one credential may call. Evaluating and administering are counted apart: neither starves the other."""
 
-import threading
 import time
 from collections import OrderedDict
 from functools import cache
@@ -12,6 +11,8 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
+
+from tenants import forking
 
 LEASES_KEPT = 10_000
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -78,7 +79,7 @@ class Leases:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
         self._taken: OrderedDict[str, range] = OrderedDict()
 
     def count(self, name: str, seconds: int, most: int) -> int:

@@ -3,6 +3,7 @@
 And with statements that the server has prepared, for the one question that every request asks.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -113,3 +114,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         with self.wrap_database_errors:
             cursor = PreparedCursor(self.connection)
         return self._prepare_cursor(cursor)  # type: ignore[attr-defined]
+
+
+_of_parents: list[Any] = []  # Kept, so that nobody tidies them up: their sockets are still in use, by the parent.
+
+
+def _after_fork() -> None:
+    """Leave the parent's pools to the parent. A pool's threads are not in a child, which makes one of its own."""
+    pools = DatabaseWrapper._connection_pools  # type: ignore[attr-defined]
+    _of_parents.extend(pools.values())
+    pools.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

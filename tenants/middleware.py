@@ -132,7 +132,7 @@ class TenantMiddleware:
         with versions:
             version = versions.tokens
             if found is None or not known.holds(found, version):
-                is_bad = found is None and known.is_unknown(credential, version)
+                is_bad = found is None and known.is_unknown(credential, versions)
                 return (self._answer_unbound(_as_stranger(request)) if is_bad else None), version
             if found.principal.is_anonymous:
                 return self._answer_unbound(_as_stranger(request)), version

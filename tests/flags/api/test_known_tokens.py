@@ -204,6 +204,55 @@ def test_what_strangers_send_is_kept_within_bounds(monkeypatch, ask, acme):
     assert len(known._bad) == 5
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is moved."""
+    now = [1000.0]
+    monkeypatch.setattr(known, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_flood_of_strangers_asks_the_database_so_often_a_second_and_no_more(ask, acme, monkeypatch, clock):
+    monkeypatch.setattr(known, "STRANGERS_EACH_SECOND", 3)
+    ask(ADDRESSES[0], ApiTokenFactory(company=acme).plain)  # It was a stranger, too, until now.
+    clock[0] += 1
+    for statements in (1, 1, 1, 0, 0, 0, 0):
+        response, queries = ask(ADDRESSES[0], unknown())
+        assert (response.status_code, response.json()["code"]) == (401, "TOKEN_INVALID")
+        assert len(queries) == statements
+    assert len(known._bad) == 3, "Whoever is not judged exactly is not judged for ever."
+    clock[0] += 1
+    assert len(ask(ADDRESSES[0], unknown())[1]) == 1
+
+
+def test_a_token_that_is_made_in_a_flood_is_known_a_second_later(ask, acme, monkeypatch, clock):
+    monkeypatch.setattr(known, "STRANGERS_EACH_SECOND", 1)
+    ask(ADDRESSES[0], ApiTokenFactory(company=acme).plain)
+    clock[0] += 1
+    ask(ADDRESSES[0], unknown())
+    token = ApiTokenFactory(company=acme)
+    clock[0] += 1
+    ask(ADDRESSES[0], unknown())
+    assert ask(ADDRESSES[0], token.plain)[0].status_code == 200
+
+
+def test_where_there_are_too_many_tokens_that_is_not_found_out_again_and_again(ask, acme, monkeypatch, clock):
+    monkeypatch.setattr(known, "IDS_KEPT", 1)
+
+    def counted() -> int:
+        credential = ApiTokenFactory(company=acme).plain  # With a new version of all tokens.
+        response, queries = ask(ADDRESSES[0], credential)
+        assert response.status_code == 200
+        response, more = ask(ADDRESSES[0], unknown())
+        assert response.status_code == 401
+        return sum("LIMIT 2" in query for query in queries + more)
+
+    ApiTokenFactory.create_batch(3)
+    assert [counted(), counted()] == [1, 0]
+    clock[0] += known.SECONDS_OF_TOO_MANY
+    assert counted() == 1
+
+
 def test_that_it_was_used_is_noted_once_a_minute(ask, acme):
     token = ApiTokenFactory(company=acme)
     for _ in range(3):

@@ -7,11 +7,12 @@ too: with nobody bound, nobody sees anything. Every table of ours is classified 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from flags import sqlanswers
+from flags import placing, sqlanswers
 from tenants import guard, roles
 from tenants.rls import CONSOLE_ROLE, TENANT_ROLE
 
@@ -144,7 +145,11 @@ def _policies(table: str, protection: Protection) -> list[str]:
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Put functions and policies in their place. Safe to run again; PostgreSQL only, and only where the roles are."""
+    """Put functions and policies in their place. Safe to run again; PostgreSQL only, and only where the roles are.
+
+    Locks no table whose policies are as they should be, and any other for as long as it takes by itself. Raises
+    django.db.OperationalError where that has to wait for more than a few seconds; the next run goes on from there.
+    """
     if connection.vendor != "postgresql" or not roles.ready(connection):
         return
     present = set(connection.introspection.table_names())
@@ -153,10 +158,41 @@ def install(connection: BaseDatabaseWrapper) -> None:
             # On the way back the tables that functions read are gone; people and companies stay behind their policies.
             cursor.execute("set local check_function_bodies = off")
         _install_functions(cursor)
-        for table, protection in TABLES.items():
-            if table in present:
-                for statement in _policies(table, protection):
-                    cursor.execute(statement)
+    with connection.cursor() as cursor:
+        standing = _standing(cursor, [table for table in TABLES if table in present])
+    for table in standing:
+        _protect(connection, table, _policies(table, TABLES[table]), *standing[table])
+
+
+def _protect(connection: BaseDatabaseWrapper, table: str, statements: list[str], found: str, marked: str) -> None:
+    """Put the policies of one table in their places, in a transaction of their own, unless they are there."""
+    ours = "; ".join(statements)
+    if marked == placing.mark(ours, found):
+        return
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        placing.wait_briefly(cursor)
+        for statement in statements:
+            cursor.execute(statement)
+        found, _ = _standing(cursor, [table])[table]
+        cursor.execute(f"comment on policy console_all on {table} is '{placing.mark(ours, found)}'")
+
+
+STANDING = """
+select c.relname,
+  concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity, string_agg(
+    concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles::regrole[]::text,
+      pg_get_expr(p.polqual, c.oid), pg_get_expr(p.polwithcheck, c.oid)), '; ' order by p.polname)),
+  coalesce(max(obj_description(p.oid, 'pg_policy')) filter (where p.polname = 'console_all'), '')
+from pg_class c left join pg_policy p on p.polrelid = c.oid
+where c.relnamespace = current_schema()::regnamespace and c.relname = any(%s)
+group by c.oid
+"""
+
+
+def _standing(cursor: Any, tables: list[str]) -> dict[str, tuple[str, str]]:
+    """Return, by table, how it is protected now as the catalogue says it, and the mark it bears."""
+    cursor.execute(STANDING, [tables])
+    return {table: (found, marked) for table, found, marked in cursor.fetchall()}
 
 
 def _install_functions(cursor) -> None:

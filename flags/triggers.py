@@ -7,10 +7,13 @@ after a rollback or the restore of a backup. Everything here can be run again at
 migrate: SQLite drops the triggers of a table that a migration rebuilds.
 """
 
+from itertools import groupby
+from typing import Any
+
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from flags import postgrestriggers, sqlitetriggers, tallies
+from flags import placing, postgrestriggers, sqlitetriggers, tallies
 from tenants import trigrams
 
 
@@ -22,19 +25,46 @@ def _has_tallies(connection: BaseDatabaseWrapper) -> bool:
 def install(connection: BaseDatabaseWrapper) -> None:
     """Put every trigger in its place. Safe to run again."""
     counts = _has_tallies(connection)
+    if connection.vendor == "postgresql":
+        _install_on_postgres(connection, counts)
+        return
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(postgrestriggers.FUNCTIONS)
-            for name, table, definition in postgrestriggers.triggers():
-                cursor.execute(f"create or replace trigger {name} {definition.format(t=table)}")
-            if counts:
-                cursor.execute(tallies.POSTGRES_FUNCTIONS)
-                for name, _table, definition in tallies.postgres_triggers():
-                    cursor.execute(f"create or replace trigger {name} {definition}")
-        else:
-            for name, _table, definition in sqlitetriggers.triggers() + (tallies.sqlite_triggers() if counts else []):
-                cursor.execute(f"drop trigger if exists {name}")
-                cursor.execute(f"create trigger {name} {definition}")
+        for name, _table, definition in sqlitetriggers.triggers() + (tallies.sqlite_triggers() if counts else []):
+            cursor.execute(f"drop trigger if exists {name}")
+            cursor.execute(f"create trigger {name} {definition}")
+
+
+def _install_on_postgres(connection: BaseDatabaseWrapper, counts: bool) -> None:
+    """Lock no table whose triggers are as they should be, and any other in a transaction of its own."""
+    wanted = [(table, name, text.format(t=table)) for name, table, text in postgrestriggers.triggers()]
+    with connection.cursor() as cursor:
+        cursor.execute(postgrestriggers.FUNCTIONS)
+        if counts:
+            cursor.execute(tallies.POSTGRES_FUNCTIONS)
+            wanted += [(table, name, text) for name, table, text in tallies.postgres_triggers()]
+        standing = _standing(cursor)
+    lacking = []
+    for table, name, text in sorted(wanted):
+        found, marked = standing.get((table, name), ("", None))
+        if marked != placing.mark(text, found):
+            lacking.append((table, name, text))
+    for table, triggers in groupby(lacking, key=lambda one: one[0]):
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            placing.wait_briefly(cursor)
+            for _, name, text in triggers:
+                cursor.execute(f"create or replace trigger {name} {text}")
+                found, _ = _standing(cursor)[table, name]
+                cursor.execute(f"comment on trigger {name} on {table} is '{placing.mark(text, found)}'")
+
+
+def _standing(cursor: Any) -> dict[tuple[str, str], tuple[str, str | None]]:
+    """Return, by table and name, each trigger as the catalogue says it, and the mark it bears."""
+    cursor.execute(
+        "select c.relname, t.tgname, pg_get_triggerdef(t.oid) || t.tgenabled::text, obj_description(t.oid, 'pg_trigger') "
+        "from pg_trigger t join pg_class c on c.oid = t.tgrelid "
+        "where not t.tgisinternal and c.relnamespace = current_schema()::regnamespace"
+    )
+    return {(table, name): (found, marked) for table, name, found, marked in cursor.fetchall()}
 
 
 def uninstall(connection: BaseDatabaseWrapper) -> None:
@@ -99,13 +129,18 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def after_migrate(using: str, **_kwargs) -> None:
-    """Receive `post_migrate`: reinstall, since a rebuilt SQLite table has lost its triggers."""
+    """Receive `post_migrate`: reinstall, since a rebuilt SQLite table has lost its triggers.
+
+    Where some were missing nobody sees the new ones before the versions that make up for them.
+    """
     connection = connections[using]
     if "flags_version" in connection.introspection.table_names():
         were_missing = missing(connection)
+        if not were_missing:
+            install(connection)
+            return
         with transaction.atomic(using=using):
             install(connection)
-            if were_missing:
-                bump_everything(connection)
+            bump_everything(connection)
             if any(".flags_tally_" in name for name in were_missing):
                 tallies.recount(connection)

@@ -38,6 +38,7 @@ KINDS = {
         "guardedcache",
         "listening",
         "loading",
+        "placing",
         "policies",
         "postgrestriggers",
         "registry",

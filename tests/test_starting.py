@@ -34,7 +34,7 @@ OURS = {
     *("flags.apps", "flags.models", "flags.releasemodels", "flags.batchmodels", "flags.callmodels", "flags.viewmodels"),
     *("flags.features", "flags.evaluation", "flags.answers", "flags.catalogue", "flags.registry", "flags.exceptions"),
     *("flags.snapshots", "flags.loading", "flags.resolution", "flags.versions", "flags.tracked", "flags.sharedcache"),
-    *("flags.usage", "flags.signals", "flags.announcements", "flags.policies", "flags.sqlanswers"),
+    *("flags.usage", "flags.signals", "flags.announcements", "flags.policies", "flags.placing", "flags.sqlanswers"),
     *("tenants.apps", "tenants.models", "tenants.later", "tenants.guard", "tenants.rls", "tenants.roles"),
     *("tenants.told", "tenants.patience", "tenants.forking"),
 }

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from flags import policies
+from flags import policies, triggers
 from flags.checks import check_isolation
 from flags.isolation import audit
 from flags.isolationfindings import Severity
@@ -103,6 +104,47 @@ def test_a_table_of_the_host_application_is_protected_once_it_is_classified(monk
     with rls.acting_as_nobody():
         policies.install(connection)
     assert audit("schema").passed
+
+
+def locking(queries) -> list[str]:
+    """Return the statements that lock a table of ours for everybody, or for whoever writes."""
+    words = ("alter table", "drop policy", "create policy", "create or replace trigger", "comment on")
+    return [query["sql"] for query in queries if query["sql"].startswith(words)]
+
+
+@pytest.mark.postgres
+def test_migrating_again_locks_no_table_whose_walls_stand():
+    with rls.acting_as_nobody(), CaptureQueriesContext(connection) as queries:
+        policies.after_migrate("default")
+        triggers.after_migrate("default")
+    assert len(queries) > 2
+    assert locking(queries) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("harm", "table"),
+    [
+        ("alter table flags_grant no force row level security", "flags_grant"),
+        ("alter policy console_all on flags_optin using (true)", "flags_optin"),
+        ("drop policy company_reads on flags_override", "flags_override"),
+        ("comment on policy console_all on flags_mail is null", "flags_mail"),
+        ("alter table flags_change disable trigger flags_append_only", "flags_change"),
+        ("comment on trigger flags_bump_insert on flags_override is 'somebody wrote this'", "flags_override"),
+    ],
+)
+def test_what_was_changed_is_put_right_and_no_other_table_is_locked(harm, table):
+    with rls.acting_as_nobody(), CaptureQueriesContext(connection) as queries:
+        dig(harm)
+        began = len(queries)
+        policies.after_migrate("default")
+        triggers.after_migrate("default")
+        mended = locking(queries.captured_queries[began:])
+        assert mended
+        assert all(f" {table}" in statement for statement in mended)
+        assert any("lock_timeout" in query["sql"] for query in queries.captured_queries[began:])
+    assert audit("schema").passed
+    assert triggers.missing(connection) == []
 
 
 def test_a_grant_outside_the_company_is_counted_not_shown(acme, carol):

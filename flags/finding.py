@@ -67,6 +67,7 @@ class _Data:
 
     def company(self, value: str) -> Company:
         found = overview.find_company(value) or overview.find_company(value.lower())
+        found = found or (overview.company_beginning_with(value) if value else None)
         if found is None:
             near = Company.objects.filter(begins(value[:1].lower())).order_by("slug")
             raise _Unknown(value, near.values_list("slug", flat=True)[:FUZZY_AMONG], "Write the slug of a company.")

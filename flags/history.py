@@ -46,13 +46,16 @@ def find_changes(
     until: date | None = None,
     q: str = "",
     batch: UUID | None = None,
+    person: UUID | None = None,
 ) -> QuerySet[Change]:
     """Return the lines of history that match: exact flag key, company slug, verb, door, batch; actor by part of a name.
 
     `since` and `until` are days in the present time zone, both included. `q` is looked for in reasons, names and
-    what changed.
+    what changed. `person` is the id of somebody who did something, or to whom it was done.
     """
-    exact = _exactly(flag=flag, company=company, verb=verb, via=via, since=since, until=until, batch=batch)
+    exact = _exactly(
+        flag=flag, company=company, verb=verb, via=via, since=since, until=until, batch=batch, person=person
+    )
     return exact.filter(saying(actor, q))
 
 
@@ -88,8 +91,12 @@ def _exactly(
     since: date | None = None,
     until: date | None = None,
     batch: UUID | None = None,
+    person: UUID | None = None,
 ) -> QuerySet[Change]:
     changes = Change.objects.all()
+    if person:
+        who = User.objects.filter(pk=person).first()
+        changes = of_person(who) if who is not None else changes.filter(actor_id=person)
     exact = {"flag": flag, "verb": verb, "via": via}
     changes = changes.filter(**{field: value for field, value in exact.items() if value})
     if batch:

@@ -211,6 +211,13 @@ def page_of_grants(flag: Flag, size: int, *, q: str = "", after: str = "", befor
     return stretch(rows, ("company__name", "id"), size, after=after, before=before)
 
 
+def company_beginning_with(text: str) -> Company | None:
+    """Return the company whose slug or name begins with a text, if it is the only one."""
+    rows = named(Company.objects.all(), text)
+    found = list(rows.filter(Q(slug__startswith=text.lower()) | Q(name__istartswith=text)).order_by("slug")[:2])
+    return found[0] if len(found) == 1 else None
+
+
 def find_company(text: str) -> Company | None:
     """Return the company that is meant by a slug, or by a name that only one has."""
     company = Company.objects.filter(slug=text).first()

@@ -86,7 +86,7 @@ def summary(viewer: User, at: datetime | None = None) -> Summary:
     days = _days(at)
     under = under_way()
     ends = finding.expiring().select_related("company", "flag", "created_by").order_by("expires_at", "pk")
-    cards = board.cards(under[: SHOWN * 4], at)
+    cards = board.cards(under, at)
     waiting_last = sorted(cards, key=lambda card: card.standing.can_promote, reverse=True)
     total = sum(numbers[query] for _, query, _ in STATES)
     return Summary(

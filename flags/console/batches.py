@@ -93,6 +93,8 @@ def _shown(request: HttpRequest, found: Batch, refusal: ChangeRefused | None) ->
         "company": Company.objects.filter(pk=found.company).first() if found.company else None,
         "changed": changed,
         "changed_more": max(found.changed_count - len(changed), 0),
+        "refused_more": max(found.refused_count - len(found.refused), 0),
+        "unchanged_more": max(found.unchanged_count - len(found.unchanged), 0),
         "undo": reverse("console:change_revert", args=[whole.pk]) if whole and reverting.can_revert(whole) else "",
         "is_mine": found.person_id == person(request).pk,
         "refusal": refusal,

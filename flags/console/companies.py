@@ -11,7 +11,7 @@ from flags import changes, companies, companyfeatures, finding, history, roster
 from flags.companyimpact import impact_of_move
 from flags.console.companyforms import CompanyForm, DeactivateForm, NewCompanyForm
 from flags.console.forms import CursorForm
-from flags.console.history import CHANGES_PER_PAGE, by_day, entries
+from flags.console.history import CHANGES_PER_PAGE, by_day, entries, files
 from flags.console.paging import address
 from flags.console.responses import console_view, here, page_or_fragment, person, say_what_changed, status_of
 from flags.console.searching import search, text_of
@@ -92,6 +92,7 @@ def company_changes(request: HttpRequest, slug: str) -> HttpResponse:
         "company": company,
         "tabs": tabs(company, "company_changes"),
         "days": by_day(page.rows),
+        "files": files(company=company.slug),
         "today": timezone.localdate(),
         "newer": address(request, before=page.previous, after=None) if page.previous else None,
         "older": address(request, after=page.next, before=None) if page.next else None,

@@ -15,7 +15,7 @@ from flags.channels import furthest
 from flags.console.channelcompanies import COMPANIES_SHOWN, companies_context
 from flags.console.flagparts import ALL, COMPANIES, GRANTS, HISTORY, OVERRIDES, parts_at_once
 from flags.console.forms import FlagForm, GrantsForm, NewFlagForm, PickForm
-from flags.console.history import Entry, entries
+from flags.console.history import Entry, entries, files
 from flags.console.paging import Page
 from flags.console.responses import (
     console_view,
@@ -106,6 +106,7 @@ def flag_context(request: HttpRequest, key: str, parts: frozenset[str] = ALL) ->
         "granted_to": GrantsForm(request.GET).filters().get("person", ""),
         "waiting": _waiting(row, channels.companies.get(at) or next(iter(channels.companies.values()), 0)),
         "companies_at": at,
+        "files": files(flag=key),
     }
     if COMPANIES in parts:
         context |= companies_context(request.GET, flag, row.channels, channels.companies, at)

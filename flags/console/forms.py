@@ -73,6 +73,7 @@ class ChangeFilterForm(FilterForm):
     since = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
     batch = forms.UUIDField(required=False)
+    person = forms.UUIDField(required=False)
 
 
 class ChangeForm(forms.Form):

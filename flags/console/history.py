@@ -11,6 +11,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from flags import history, reverting, rollbacks
 from flags.bulkimpact import impact_of_overrides
@@ -23,7 +24,7 @@ from flags.exceptions import Missing
 from flags.models import Change, Flag
 from flags.requests import HttpRequest
 from flags.sentences import FieldChange, Sentence, compared, fields, sentence
-from tenants.models import Company, Plan
+from tenants.models import Company, Plan, User
 
 CHANGES_PER_PAGE = 50
 LOOK_ON = (
@@ -112,7 +113,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
         "problems": form.problems,
         "filters": filters,
         "chips": [
-            (form[name].label, str(value)[:8] if name == "batch" else value, address(request, "", **{name: None}))
+            (form[name].label, _called(name, value), address(request, "", **{name: None}))
             for name, value in filters.items()
         ],
         "days": by_day(page.rows, apart="batch" in filters),
@@ -128,6 +129,19 @@ def change_list(request: HttpRequest) -> HttpResponse:
     }
     said = f"{len(page.rows)} changes"
     return page_or_fragment(request, "console/change_list.html", "console/_change_list.html", context, said=said)
+
+
+def files(**filters: str) -> list[tuple[str, str]]:
+    """Return the files of the history with these filters: what kind each is, and its address."""
+    query = urlencode(filters)
+    return [(kind.upper(), f"{reverse(f'console:change_{kind}')}?{query}") for kind in ("csv", "json")]
+
+
+def _called(name: str, value: Any) -> Any:
+    """Return a filter as its chip says it: a person by name, a batch in short."""
+    if name == "batch":
+        return str(value)[:8]
+    return (User.objects.filter(pk=value).first() or value) if name == "person" else value
 
 
 @console_view("GET", "POST")

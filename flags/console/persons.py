@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from flags import history, roster
 from flags.console.forms import CursorForm
-from flags.console.history import CHANGES_PER_PAGE, by_day
+from flags.console.history import CHANGES_PER_PAGE, by_day, files
 from flags.console.paging import address
 from flags.console.responses import console_view, here, page_or_fragment
 from flags.requests import HttpRequest
@@ -23,6 +23,8 @@ def person_detail(request: HttpRequest, user: UUID) -> HttpResponse:
     page = history.newest_first(history.of_person(person), CHANGES_PER_PAGE, **cursors)
     context = {
         "person": person,
+        "person_id": str(person.pk),
+        "files": files(person=str(person.pk)),
         "is_invited": not person.has_usable_password(),
         "rows": roster.memberships_of(person),
         "days": by_day(page.rows),

@@ -67,6 +67,7 @@ ALL = {"red", "green", "blue", "api_access"}
         ("on:general", {"red"}),
         ("off:pilot", {"blue", "api_access"}),
         ("overridden:globex", {"green"}),
+        ("overridden:GLO", {"green"}),
         ("overridden:Globex,acme", {"green", "api_access"}),
         ("-overridden:globex", {"red", "blue", "api_access"}),
         ("needs:grant", {"red"}),

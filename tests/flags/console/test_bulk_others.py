@@ -161,14 +161,35 @@ def test_a_channels_answer_is_set_for_all_that_match_but_for_those_whose_gates_a
         ),
         (FLAGS, {"q": "is:kiled"}, "“kiled”"),
         (COMPANIES, {"what": "move", "channel": "x"}, "There is no such channel."),
+        (FLAGS, {"what": "channel", "channel": "pilot", "deed": "dance"}, "Select a valid choice."),
     ],
 )
 def test_what_is_not_understood_changes_nothing(alices, acme, url, asked, words):
     page = alices.get(url, asked)
     assert page.status_code == 422
     assert words in text_of(page)
+    markup = page.content.decode()
+    for described in re.findall(r'aria-invalid="true" aria-describedby="([^"]+)"', markup):
+        assert words in re.search(rf'<div id="{described}">(.*?)</div>', markup, re.DOTALL)[1]
+    assert ("aria-invalid" in markup) == (set(asked) <= {"what", "channel", "deed", "percentage", "company"})
     alices.post(url, asked | {"batch": "5f1fbd9e-1f4f-4a53-9f0a-3b1c3b6a7f10"})
     assert not Batch.objects.exists()
+
+
+def test_a_reason_that_is_missing_is_said_beside_its_field(alices, acme, settings):
+    settings.FLAGS_REQUIRE_REASON = True
+    page = alices.get(COMPANIES, {"what": "move", "q": "", "channel": "pilot"})
+    refused = alices.post(COMPANIES, confirmed(page.content.decode()))
+    assert refused.status_code == 422
+    assert 'aria-describedby="bulk-reason-error"' in refused.content.decode()
+    assert "Say why." in re.search(r'id="bulk-reason-error">(.*?)</div>', refused.content.decode(), re.DOTALL)[1]
+
+
+def test_more_refusals_than_are_listed_are_counted(alices, alice, acme):
+    page = alices.get(COMPANIES, {"what": "move", "q": "", "channel": "pilot"})
+    batch, _ = begun(alices, COMPANIES, page)
+    Batch.objects.filter(pk=batch.pk).update(refused_count=207, refused=[["Acme", "gone"]] * 200)
+    assert "and 7 more" in text_of(alices.get(f"/super-admin/batches/{batch.pk}/"))
 
 
 def test_an_unknown_batch_cannot_be_taken_back(alices):

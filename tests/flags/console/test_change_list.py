@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 import time_machine
@@ -290,6 +291,25 @@ def test_others_may_not(sign_in, bob, client, alice, method):
         assert getattr(sign_in(bob), method)(path).status_code == 403
         assert getattr(client, method)(path).status_code == 302
     assert Change.objects.count() == 1
+
+
+def test_flag_company_and_person_pages_link_to_files_of_exactly_their_lines(alices, alice, acme, globex, bob, cora):
+    changes.set_override(acme, "api_access", True, actor=alice)
+    changes.set_override(globex, "driver_chat", True, actor=alice)
+    companies.add_member(acme, cora.email, "admin", actor=alice)
+    for page, verbs in (
+        ("/super-admin/feature-flags/api_access/", ["set_override"]),
+        ("/super-admin/companies/acme/changes/", ["set_role", "set_override"]),
+        (f"/super-admin/people/{cora.pk}/", ["set_role"]),
+    ):
+        shown = alices.get(page).content.decode()
+        [file] = re.findall(r'href="(/super-admin/changes.json[^"]+)"', shown)
+        assert [line["verb"] for line in json.loads(alices.get(file).content)["changes"]] == verbs
+        assert file.replace("changes.json", "changes.csv") in shown
+    listed = alices.get(HISTORY, {"person": cora.pk})
+    assert "Cora" in text_of(listed)
+    assert [entry.first.change.verb for _, lines in listed.context["days"] for entry in lines] == ["set_role"]
+    assert alices.get(HISTORY, {"person": "00000000-0000-0000-0000-000000000001"}).status_code == 200
 
 
 def test_taking_back_an_activation_shows_whom_it_hits_and_asks_for_the_slug(alices, alice, acme):

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from flags import changes, overrides, releases
 from flags.models import Change, Flag
+from flags.releasemodels import GateTemplate
 from tests.factories import CompanyFactory, OverrideFactory
 from tests.flags.console.browsing import said_by, text_of
 
@@ -66,6 +67,14 @@ def test_without_anything_it_says_so(alices):
     page = text_of(alices.get(OVERVIEW))
     for words in ("Nothing here yet", "No release is under way.", "None ends within two weeks.", "No flag is killed."):
         assert words in page
+
+
+def test_all_releases_that_are_ready_are_counted_and_come_first(alices, alice):
+    GateTemplate.objects.all().delete()
+    for n in range(30):
+        changes.create_flag(f"going_{n}", actor=alice)
+        releases.start(f"going_{n}", actor=alice)
+    assert "30 releases under way, 30 of them ready to go on" in text_of(alices.get(OVERVIEW))
 
 
 def test_super_admins_begin_here(alices):

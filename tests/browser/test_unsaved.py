@@ -67,10 +67,10 @@ def test_a_change_that_redraws_the_whole_page_asks_first(half_typed):
 
 
 def test_a_switch_that_opened_its_drawer_is_nothing_typed(visit, demo_server):
-    page = visit(demo_server.account("super_admin"), FLAG)
-    page.get_by_label("Answer for Internal").select_option("default")
-    page.get_by_role("button", name="Change… Internal").click()
-    page.locator(".drawer").get_by_role("button", name=re.compile("Internal|compan")).click()
+    page = visit(demo_server.account("super_admin"), "/super-admin/feature-flags/driver_chat/")
+    page.get_by_label("Answer for General").select_option("on")
+    page.get_by_role("button", name="Change… General").click()
+    page.locator(".drawer").get_by_role("button", name=re.compile("Turn on for")).click()
     expect(page.locator(".drawer")).to_have_count(0)
     expect(dialog(page)).to_be_hidden()
 

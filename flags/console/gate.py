@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from flags import changes
 from flags.console.forms import ChangeForm
 from flags.console.responses import both_values, page_or_fragment, status_of
-from flags.exceptions import ChangeRefused
+from flags.exceptions import ChangeRefused, Invalid
 from flags.impact import Proposed, impact
 from flags.requests import HttpRequest
 
@@ -24,19 +24,21 @@ def through_gate(
     finish: Callable[[], HttpResponse],
     always_asks: bool = False,
     needs_reason: bool = False,
+    wrong: Invalid | None = None,
 ) -> HttpResponse:
     """Ask about a change, make it, or say why it was refused, whatever the request is about.
 
     A POST makes it at once, unless it asks (`ask`) and there is something to see: an answer that would change, a
     reason that is required, or a change that `always_asks`. `proposed` is None for what moves no answer. `act` makes
     the change, `finish` answers after it. `drawer` is the template that asks, and `look` reads afresh what stands in
-    it, so that a refused change is shown beside how things are now; what was typed stays.
+    it, so that a refused change is shown beside how things are now; what was typed stays. `wrong` is what a form typed
+    by hand holds that cannot be: nothing is done, and the drawer says so at its field.
     """
     needs_reason = needs_reason or changes.reason_is_required()
-    refusal: ChangeRefused | None = None
+    refusal: ChangeRefused | None = wrong
     effects = impact(proposed) if proposed is not None else None
     worth_asking = always_asks or needs_reason or (effects is not None and not effects.alters_nothing)
-    if request.method == "POST" and not (form.asks and worth_asking):
+    if request.method == "POST" and wrong is None and not (form.asks and worth_asking):
         try:
             act()
         except ChangeRefused as refused:

@@ -70,8 +70,14 @@ def flag_channel(request: HttpRequest, key: str, channel: str) -> HttpResponse:
     """Give a flag an answer for one release channel, or take it away."""
     stage = get_object_or_404(ReleaseChannel, pk=channel)
     form = ChannelForm(request.POST or request.GET)
+    wrong = None
     if not form.is_valid():
-        return malformed(form)
+        if set(form.errors) != {"percentage"}:
+            return malformed(form)
+        form.cleaned_data["percentage"] = 100
+        wrong = Invalid(
+            "That is no share of a channel.", errors={"percentage": ["A whole number from 0 to 100, please."]}
+        )
     version, percentage = form.cleaned_data["version"], form.cleaned_data["percentage"]
     answer = form.channel_answer
 
@@ -86,8 +92,9 @@ def flag_channel(request: HttpRequest, key: str, channel: str) -> HttpResponse:
         form,
         key,
         "channel",
-        proposed=Proposed(key, channels={channel: answer}),
+        proposed=None if wrong else Proposed(key, channels={channel: answer}),
         act=act,
+        wrong=wrong,
         name=f"channel-{channel}",
         shown={"stage": stage, "supposed": _supposed(channel, answer)},
     )
@@ -212,8 +219,9 @@ def _switch(
     key: str,
     kind: str,
     *,
-    proposed: Proposed,
+    proposed: Proposed | None,
     act: Callable[[dict[str, Any]], Any],
+    wrong: Invalid | None = None,
     name: str = "",
     shown: dict[str, Any] | None = None,
     finish: Callable[[], HttpResponse] | None = None,
@@ -243,6 +251,7 @@ def _switch(
         request,
         form,
         proposed=proposed,
+        wrong=wrong,
         act=lambda: act({"actor": request.principal.user, "reason": form.cleaned_data["reason"]}),
         drawer=f"console/_flag_{kind}_drawer.html",
         look=look,

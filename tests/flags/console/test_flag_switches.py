@@ -111,11 +111,24 @@ def test_a_channel_goes_back_to_the_default(alices, alice):
     assert not ChannelDefault.objects.filter(flag="api_access").exists()
 
 
-@pytest.mark.parametrize("said", [{"answer": "on", "percentage": "101"}, {"answer": "perhaps"}, {}])
+@pytest.mark.parametrize("said", [{"answer": "perhaps"}, {}])
 def test_a_channels_nonsense_is_refused(alices, said):
     assert alices.post(FLAG + "channels/pilot/", said).status_code == 400
     assert alices.post(FLAG + "channels/beta/", {"answer": "on"}).status_code == 404
     assert not ChannelDefault.objects.filter(flag="api_access").exists()
+
+
+@pytest.mark.parametrize("share", ["150", "-1", "half"])
+def test_a_share_that_is_none_is_asked_for_again_at_its_field(alices, acme, share):
+    said = {"answer": "on", "percentage": share, "reason": "a few first", "ask": "on", "place": "page"}
+    refused = alices.post(FLAG + "channels/general/", said, headers=HTMX)
+    assert refused.status_code == 422
+    assert "A whole number from 0 to 100, please." in text_of(refused)
+    markup = refused.content.decode()
+    for kept in (f'value="{share}"', 'value="a few first"', 'name="ask" value="on"', "percentage-error"):
+        assert kept in markup
+    assert not ChannelDefault.objects.filter(flag="api_access", channel="general").exists()
+    assert "<html" in alices.post(FLAG + "channels/general/", said).content.decode()
 
 
 def test_a_lost_race_over_a_channel_is_told(alices, alice):

@@ -44,7 +44,10 @@ STATEMENTS = 12 if connection.vendor == "postgresql" else 5  # On SQLite nothing
 WORDS = ("quokka", "numbat", "wombat")
 INTERNAL_WORD = "platypus"
 # What differs from one answer to the next, whoever asks.
-CHANGING = re.compile(r'nonce="[^"]*"|csrf[\w-]*"?[:=]? ?(?:value=)?"[^"]*"|"request_id": ?"[^"]*"', re.IGNORECASE)
+CHANGING = re.compile(
+    r'nonce="[^"]*"|csrf[\w-]*"?[:=]? ?(?:value=)?"[^"]*"|"request_id": ?"[^"]*"|For support: <code>[^<]*',
+    re.IGNORECASE,
+)
 
 
 @dataclass

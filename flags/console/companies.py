@@ -14,7 +14,7 @@ from flags.console.forms import CursorForm
 from flags.console.history import CHANGES_PER_PAGE, by_day, entries, files
 from flags.console.paging import address
 from flags.console.responses import console_view, here, page_or_fragment, person, say_what_changed, status_of
-from flags.console.searching import search, text_of
+from flags.console.searching import REFUSED_VIEW, search, text_of
 from flags.exceptions import ChangeRefused, Conflict, Invalid
 from flags.keyset import stretch
 from flags.requests import HttpRequest
@@ -55,7 +55,7 @@ def company_list(request: HttpRequest) -> HttpResponse:
         rows, total = roster.first_and_total(found.rows, COMPANIES_PER_PAGE + 1, COUNTED_UP_TO)
     page = stretch(rows, ("name", "id"), COMPANIES_PER_PAGE, **cursors)
     context = {
-        "search": search("companies", found, person(request)),
+        "search": search("companies", found, person(request), request.session.pop(REFUSED_VIEW, None)),
         "rows": roster.company_rows(page.rows),
         "total": total,
         "more": total == COUNTED_UP_TO,

@@ -27,7 +27,7 @@ from flags.console.responses import (
     status_of,
     wants_fragment,
 )
-from flags.console.searching import search, text_of
+from flags.console.searching import REFUSED_VIEW, search, text_of
 from flags.exceptions import ChangeRefused, Conflict
 from flags.flagpage import head_of
 from flags.impact import Impact, Proposed, impact
@@ -63,7 +63,7 @@ def flag_list(request: HttpRequest) -> HttpResponse:
         for category, members in groupby(rows, key=lambda row: row.flag.category)
     ]
     context = {
-        "search": search("flags", found, person(request)),
+        "search": search("flags", found, person(request), request.session.pop(REFUSED_VIEW, None)),
         "groups": groups,
         "page": page,
         "here": here(request),

@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 
 from flags import savedviews
 from flags.console.responses import console_view, malformed, person, way_back
-from flags.console.searching import PAGES
+from flags.console.searching import PAGES, REFUSED_VIEW
 from flags.exceptions import ChangeRefused, Missing
 from flags.requests import HttpRequest
 from flags.viewmodels import SavedView
@@ -48,6 +48,7 @@ def view_save(request: HttpRequest) -> HttpResponse:
         said.get("q", ""),
         lambda: savedviews.save_view(person(request), said.get("of", ""), said.get("name", ""), said.get("q", "")),
         "Saved the view “{}”.",
+        name=said.get("name", ""),
     )
 
 
@@ -62,6 +63,7 @@ def view_rename(request: HttpRequest, pk: UUID) -> HttpResponse:
         view.query,
         lambda: savedviews.rename_view(person(request), pk, name),
         "Renamed the view to “{}”.",
+        name=name,
     )
 
 
@@ -87,13 +89,22 @@ def _view(request: HttpRequest, pk: UUID) -> SavedView:
 
 
 def _after(
-    request: HttpRequest, of: str, query: str, act: Callable[[], SavedView], said: str, undo: str = ""
+    request: HttpRequest,
+    of: str,
+    query: str,
+    act: Callable[[], SavedView],
+    said: str,
+    *,
+    name: str = "",
+    undo: str = "",
 ) -> HttpResponse:
     try:
         messages.success(request, said.format(act().name), extra_tags=undo)
     except ChangeRefused as refusal:
-        level = messages.WARNING if isinstance(refusal, Missing) else messages.ERROR
-        messages.add_message(request, level, refusal.detail)
+        if isinstance(refusal, Missing) or of not in PAGES or not query:
+            messages.warning(request, refusal.detail)
+        else:
+            request.session[REFUSED_VIEW] = {"name": name, "why": refusal.detail}
     url = reverse(PAGES.get(of, "console:flag_list"))
     return redirect(f"{url}?{urlencode({'q': query})}" if query else url)
 

@@ -70,6 +70,10 @@ class View:
     is_current: bool
 
 
+REFUSED_VIEW = "refused_view"
+"""What the session keeps of a view that could not be kept, until its list is shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """A search field as its component shows it. `problems` pairs what was not understood with where a guess leads."""
@@ -82,6 +86,8 @@ class Search:
     problems: list[tuple[str, str, str]]
     views: list[View]
     current: View | None
+    refused: Mapping[str, str] | None = None
+    """The `name` that was typed for a view and could not be kept, and `why`."""
 
 
 def text_of(request: HttpRequest, of: str) -> str:
@@ -96,7 +102,7 @@ def text_of(request: HttpRequest, of: str) -> str:
     return " ".join(filter(None, words)).strip()
 
 
-def search(of: str, found: Found, viewer: User) -> Search:
+def search(of: str, found: Found, viewer: User, refused: Mapping[str, str] | None = None) -> Search:
     """Return the search field of a list with what its query found, and the views that its reader keeps. One query."""
     url, query = reverse(PAGES[of]), found.query
 
@@ -117,7 +123,7 @@ def search(of: str, found: Found, viewer: User) -> Search:
     kept = SavedView.objects.filter(person=viewer, of=of)
     views = [View(each.pk, each.name, at(each.query), each.query == query.text) for each in kept]
     current = next((view for view in views if view.is_current), None)
-    return Search(of, url, query.text, chips, choices, problems, views, current)
+    return Search(of, url, query.text, chips, choices, problems, views, current, refused)
 
 
 @console_view("GET")

@@ -1,7 +1,7 @@
 """Views that a person keeps: saved, listed, renamed, deleted, and nobody else's business."""
 
 import re
-from html import unescape
+from html import escape, unescape
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -86,6 +86,19 @@ def test_what_cannot_be_kept_is_refused(alice, alices, of, name, query, refusal)
     answer = alices.post(VIEWS, {"of": of, "name": name, "q": query}, follow=True)
     assert answer.status_code == 200
     assert not SavedView.objects.exists()
+
+
+def test_a_refusal_stands_beside_the_name_that_was_typed_once(alices, alice, killed):
+    savedviews.save_view(alice, "flags", "Mine", "owner:me")
+    for url, data in (
+        (f"{VIEWS}{killed.pk}/rename/", {"name": "mine"}),
+        (VIEWS, {"of": "flags", "q": "is:on", "name": "<x>" * 14}),
+    ):
+        page = alices.post(url, data, follow=True).content.decode()
+        assert f'value="{escape(data["name"])}"' in page
+        assert 'aria-describedby="view-name-error"' in page
+        assert 'id="view-name-error"' in page
+        assert 'id="view-name-error"' not in alices.get(LIST, {"q": "is:on"}).content.decode()
 
 
 def test_there_is_an_end_to_it_and_names_stay_apart(alice, killed):

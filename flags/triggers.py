@@ -60,7 +60,8 @@ def _install_on_postgres(connection: BaseDatabaseWrapper, counts: bool) -> None:
 def _standing(cursor: Any) -> dict[tuple[str, str], tuple[str, str | None]]:
     """Return, by table and name, each trigger as the catalogue says it, and the mark it bears."""
     cursor.execute(
-        "select c.relname, t.tgname, pg_get_triggerdef(t.oid) || t.tgenabled::text, obj_description(t.oid, 'pg_trigger') "
+        "select c.relname, t.tgname, pg_get_triggerdef(t.oid) || t.tgenabled::text, "
+        "obj_description(t.oid, 'pg_trigger') "
         "from pg_trigger t join pg_class c on c.oid = t.tgrelid "
         "where not t.tgisinternal and c.relnamespace = current_schema()::regnamespace"
     )

@@ -99,7 +99,7 @@ def _drawer(request: HttpRequest, flag: Flag, company: Company, return_focus: st
 
 
 def _back(request: HttpRequest, key: str) -> str:
-    home = reverse("console:flag_detail", args=[key]) + "#overrides"
+    home = reverse("console:flag_detail", args=[key]) + "?show=all#overrides"  # Who is sent there has no scripts.
     return way_back(request, request.POST.get("next") or request.GET.get("next", ""), home)
 
 

@@ -69,7 +69,7 @@ def test_a_super_admin_opens_a_gate_and_makes_an_exception(visit, demo_server, s
 
     # History tells it in three sentences, the newest first.
     ana.goto("/super-admin/changes/?flag=billing_enabled")
-    sentences = ana.locator("main article p:first-of-type")
+    sentences = ana.locator("main .history-text")
     expect(sentences.nth(0)).to_contain_text("Ana Ruiz removed the override of Billing System for Talbi Logistics LLC")
     expect(sentences.nth(1)).to_contain_text(f"Ana Ruiz turned Billing System off for Talbi Logistics LLC — {reason}")
     expect(sentences.nth(2)).to_contain_text("Ana Ruiz turned Billing System on by default — Billing is ready")

@@ -49,10 +49,14 @@ def expected_version(request: Request, stored: int, version: int | None) -> int 
 
 @contextmanager
 def lost_races(request: Request, stored: int) -> Iterator[None]:
-    """Say 412 where it was If-Match that failed, and 409 where it was `version`."""
+    """Say 412 where it was If-Match that failed, and 409 where it was `version`.
+
+    `stored` was read before the lock: whoever lost the race after that is refused for a version that came later.
+    """
     try:
         yield
     except Conflict as refusal:
-        if "If-Match" in request.headers and expected_version(request, stored, None) != stored:
+        now = refusal.extra.get("version", stored)
+        if "If-Match" in request.headers and expected_version(request, now, None) != now:
             refusal.status, refusal.code = 412, "PRECONDITION_FAILED"
         raise

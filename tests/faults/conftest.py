@@ -48,11 +48,13 @@ class Stage:
         """Open a page, signed in."""
         return self.app.get(path, Cookie=f"headgate_session={self.cast[who]}")
 
-    def write(self, enabled: bool, flag: str = FLAG, company: str = "acme", **headers: str) -> Answer:
-        """Give a company its own answer, as a program does."""
+    def write(
+        self, enabled: bool, flag: str = FLAG, company: str = "acme", reason: str = "a test", **headers: str
+    ) -> Answer:
+        """Give a company its own answer, as a program does. With a reason of its own it is a change in any case."""
         path = f"/api/admin/tenants/{company}/overrides/{flag}"
         headers["Authorization"] = f"Bearer {self.cast['writer']}"
-        return self.app.call("PUT", path, {"enabled": enabled, "reason": "a test"}, **headers)
+        return self.app.call("PUT", path, {"enabled": enabled, "reason": reason}, **headers)
 
     def press(self, path: str, headers: Mapping[str, str] | None = None, **fields: str) -> Answer:
         """Send a form of the console's, as a super admin."""

@@ -48,8 +48,26 @@ class Read:
     place: str = ""
 
 
-def faults(writes: list[Write], reads: list[Read], order: list[str], last: int | None) -> list[str]:
-    """Return all that cannot be. `order` are the request ids in history, each once, oldest first; `last` the end."""
+Lines = dict[str, list[tuple[str, bool]]]
+"""What history says that each request did: which key it set, and to what."""
+
+
+def faults(
+    writes: list[Write],
+    reads: list[Read],
+    order: list[str],
+    last: int | None,
+    *,
+    lines: Lines | None = None,
+    bound: float = 0.0,
+    troubles: list[tuple[float, float]] | None = None,
+) -> list[str]:
+    """Return all that cannot be. `order` are the request ids in history, each once, oldest first; `last` the end.
+
+    A read may be behind by `bound` seconds, and say that it is stale only within one of the `troubles` (from, until).
+    Each write that was saved has its own number in `lines`, every key of it once and nothing else. Neither is looked at
+    where it is not given.
+    """
     by_id = {write.request_id: write for write in writes}
     found = [f"history has {name}, which nobody wrote" for name in order if name not in by_id]
     found += [f"history has {name} {order.count(name)} times" for name in set(order) if order.count(name) > 1]
@@ -59,6 +77,8 @@ def faults(writes: list[Write], reads: list[Read], order: list[str], last: int |
             found.append(f"lost: {write.number} was acknowledged and is not in history")
         if write.saved is False and is_there:
             found.append(f"{write.number} was refused and is in history")
+        if lines is not None and is_there and sorted(lines[write.request_id]) != sorted(spelt(write.number).items()):
+            found.append(f"content: {write.number} is in history as {lines[write.request_id]}")
     if found:
         return found  # What follows rests on it.
     line = [by_id[name] for name in order]
@@ -67,11 +87,13 @@ def faults(writes: list[Write], reads: list[Read], order: list[str], last: int |
         found.append(f"lost: the end is {last}, and history ends with {line[-1].number}")
     place = {0: -1} | {write.number: index for index, write in enumerate(line)}
     for read in reads:
-        found += _of_read(read, line, place)
+        found += _of_read(read, line, place, bound)
+        if read.stale and troubles is not None and not any(a <= read.ended and read.began <= b for a, b in troubles):
+            found.append(f"marked stale without a fault: read at {read.began:.3f} {read.place}")
     return found
 
 
-def _of_read(read: Read, line: list[Write], place: dict[int, int]) -> list[str]:
+def _of_read(read: Read, line: list[Write], place: dict[int, int], bound: float) -> list[str]:
     where = f"read at {read.began:.3f} {read.place}"
     if read.number is None:
         return [f"torn: {where}"]
@@ -82,5 +104,5 @@ def _of_read(read: Read, line: list[Write], place: dict[int, int]) -> list[str]:
         return [f"from the future: {where} saw {read.number}"]
     if read.stale:
         return []
-    newer = next((write for write in line[index + 1 :] if write.saved and write.ended < read.began), None)
+    newer = next((write for write in line[index + 1 :] if write.saved and write.ended + bound < read.began), None)
     return [f"stale: {where} saw {read.number}, not {newer.number} or later"] if newer else []

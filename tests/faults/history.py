@@ -16,19 +16,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.faults.cast import CAST
-from tests.faults.histories import KEYS, Read, Write, faults, number_of, spelt
+from tests.faults.histories import KEYS, Lines, Read, Write, faults, number_of, spelt
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Answer, Application, PostgresServer, eventually
 from tests.redisserver import RedisServer
 
 COMPANY = "/api/admin/tenants/acme"
+HEALING_SECONDS = 10.0
+"""For so long after a fault somebody may still be finding out that it is over."""
 
 
 class Recording:
     """What several writers and readers did to applications on one database, until `over` is set."""
 
-    def __init__(self, apps: list[Application], reader: str, writer: str) -> None:
-        self.apps, self.reader, self.writer = apps, reader, writer
+    def __init__(self, apps: list[Application], reader: str, writer: str, bound: float = 0.0) -> None:
+        self.apps, self.reader, self.writer, self.bound = apps, reader, writer, bound
+        self.troubles: list[tuple[float, float]] = []
         self.writes: list[Write] = []
         self.reads: list[Read] = []
         self.wrong: list[str] = []
@@ -72,10 +75,21 @@ class Recording:
 
     def faults(self, postgres: PostgresServer) -> list[str]:
         """Return what is wrong with all of it, in words."""
-        lines = "select request_id, min(at) from flags_change where request_id like 'history-%' group by 1 order by 2"
-        order = [name for name, _ in postgres.admin(lines, database="headgate")]
+        asked = "select request_id, flag, after from flags_change where request_id like 'history-%' order by at, id"
+        lines: Lines = {}
+        for name, key, after in postgres.admin(asked, database="headgate"):
+            lines.setdefault(name, []).append((key, after["enabled"]))
         ended = eventually(lambda: self._last(), 15)
-        return self.wrong + faults(self.writes, self.reads, order, ended)
+        found = faults(
+            self.writes,
+            self.reads,
+            list(lines),
+            ended,
+            lines=lines,
+            bound=self.bound,
+            troubles=self.troubles,
+        )
+        return self.wrong + found
 
     def _last(self) -> int | None:
         answers = [app.get("/api/features", Authorization=f"Bearer {self.reader}") for app in self.apps]
@@ -133,7 +147,9 @@ def record(recording: Recording, happenings: list[Callable[[], None]], seconds: 
             while time.monotonic() < deadline:
                 for happen in dice.sample(happenings, len(happenings)):
                     time.sleep(dice.uniform(0.2, 0.8))
+                    began = time.monotonic()
                     happen()
+                    recording.troubles.append((began, time.monotonic() + HEALING_SECONDS))
                     if time.monotonic() > deadline:
                         break
         finally:
@@ -156,7 +172,8 @@ def main() -> int:
         first.manage("migrate", "--verbosity", "0", DATABASE_URL=postgres.url())
         cast = json.loads(first.manage("shell", "--no-imports", "-c", CAST).stdout.splitlines()[-1])
         with first, second:
-            recording = Recording([first, second], cast["reader"], cast["writer"])
+            bound = 1.0 if options.freshness == "streamed" else 0.0
+            recording = Recording([first, second], cast["reader"], cast["writer"], bound)
             recording.prepare()
             record(recording, nemesis(postgres, redis, proxy, first), 60 * options.minutes, options.seed)
             found = recording.faults(postgres)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.faults.conftest import Stage
+from tests.faults.conftest import FLAG, Stage
 from tests.faults.history import Recording, nemesis, record
 from tests.faults.servers import Application
 
@@ -26,6 +26,36 @@ def test_a_recorded_history_with_faults_in_between_keeps_every_promise(stage: St
     assert len(recording.reads) > 200
     assert sum(write.saved is True for write in recording.writes) > 5
     assert any(read.stale for read in recording.reads), "No fault was felt."
+
+
+def test_of_those_who_change_what_they_saw_one_wins_each_time_and_all_others_are_told(stage: Stage):
+    """Compare and set: each round all start from the same version, by `version` or by `If-Match`."""
+    path = f"/api/admin/tenants/acme/overrides/{FLAG}"
+    asked = {"Authorization": f"Bearer {stage.cast['writer']}"}
+    rounds, writers = 6, 6
+    seen = stage.app.call("PUT", path, {"enabled": True, "reason": "the first"}, **asked)
+    first = seen.json["version"]
+
+    def change(name: str, writer: int):
+        body, headers = {"enabled": bool(writer % 2), "reason": name}, {**asked, "X-Request-ID": name}
+        if writer % 3:
+            return stage.app.call("PUT", path, {**body, "version": seen.json["version"]}, **headers)
+        return stage.app.call("PUT", path, body, **headers, If_Match=seen.headers["ETag"])
+
+    with ThreadPoolExecutor(writers) as pool:
+        for turn in range(rounds):
+            names = [f"compared-{turn}-{writer}" for writer in range(writers)]
+            answers = list(pool.map(change, names, range(writers)))
+            winners = [answer for answer in answers if answer.status == 200]
+            assert len(winners) == 1, answers
+            for writer, answer in enumerate(answers):
+                if answer.status != 200:
+                    assert (answer.status, "current" in answer.json) == (409 if writer % 3 else 412, True), answer
+            seen = winners[0]
+            assert len(stage.history(names[answers.index(seen)])) == 1
+    assert seen.json["version"] == first + rounds
+    lines = "select count(*) from flags_change where request_id like 'compared-%'"
+    assert stage.postgres.admin(lines, database="headgate") == [(rounds,)]
 
 
 def test_eight_writers_meet_no_deadlock_and_lose_nothing(stage: Stage):

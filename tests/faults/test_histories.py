@@ -56,6 +56,35 @@ def test_what_cannot_is_named(reads, order, last, word):
     assert word in found[0]
 
 
+def test_what_is_told_late_may_be_behind_by_the_bound_and_no_more():
+    late = [Read(1, 4.9, 4.95, False)]
+    assert faults([ONE, TWO], late, ["a", "b"], 2, bound=1.0) == []
+    assert "stale" in faults([ONE, TWO], late, ["a", "b"], 2, bound=0.5)[0]
+
+
+@pytest.mark.parametrize(("troubles", "count"), [([(4.0, 5.0)], 0), ([(4.55, 9.0)], 0), ([(1.0, 4.4)], 1), ([], 1)])
+def test_an_answer_says_that_it_is_stale_only_while_something_is_wrong(troubles, count):
+    found = faults([ONE, TWO], [Read(1, 4.5, 4.6, True)], ["a", "b"], 2, troubles=troubles)
+    assert len(found) == count
+    assert all("without a fault" in fault for fault in found)
+
+
+def told(*numbers: int) -> dict:
+    return {name: list(spelt(number).items()) for name, number in zip("ab", numbers, strict=True)}
+
+
+def test_each_write_stands_in_history_whole_once_and_as_it_was():
+    def found(lines: dict) -> list[str]:
+        return faults([ONE, TWO], [], ["a", "b"], 2, lines=lines)
+
+    assert found(told(1, 2)) == []
+    half, twice, another = told(1, 2), told(1, 2), told(1, 3)
+    half["b"].pop()
+    twice["a"].append(twice["a"][0])
+    for lines, number in ((half, 2), (twice, 1), (another, 2)):
+        assert [fault.startswith(f"content: {number} ") for fault in found(lines)] == [True]
+
+
 def test_what_was_refused_must_not_be_in_force():
     assert "refused" in faults([ONE, Write(2, "b", 3.0, 4.0, False)], [], ["a", "b"], 2)[0]
 

@@ -2,6 +2,7 @@
 
 import time
 
+import psycopg
 import pytest
 
 from tests.faults.conftest import FLAG, Stage, assert_all_answered, assert_refused
@@ -46,6 +47,21 @@ def test_checks_go_on_changes_say_503_and_all_heals(stage: Stage, traffic, fault
     eventually(stage.is_whole)
     eventually(lambda: stage.write(True).status == 200)
     assert stage.app.pids() == stage.pids_at_start
+
+
+def test_while_somebody_has_locked_every_table_checks_go_on(stage: Stage, traffic):
+    """A migration by hand, a restore, a careless VACUUM FULL: the server is there, and answers nothing we ask."""
+    tables = "flags_version, flags_flag, flags_override, flags_change, tenants_apitoken, tenants_company, tenants_user"
+    locking = {"host": "127.0.0.1", "port": stage.postgres.port, "user": "postgres", "dbname": "headgate"}
+    with psycopg.connect(**locking) as other, traffic() as during:
+        other.execute(f"lock table {tables} in access exclusive mode")
+        assert_refused(stage.write(False))
+        eventually(lambda: stage.check().stale)
+        other.rollback()
+        eventually(stage.is_whole)
+    assert_all_answered(during.answers, within=4.5)
+    assert any(answer.stale for answer in during.answers)
+    eventually(lambda: stage.write(False).status == 200)
 
 
 def test_a_restart_goes_unnoticed_but_for_the_mark(stage: Stage, traffic):

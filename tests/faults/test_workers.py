@@ -121,6 +121,19 @@ def test_what_is_under_way_at_sigterm_is_finished(stage: Stage):
     assert stage.check().json[FLAG] is False
 
 
+def test_at_sigterm_whoever_asks_is_answered_or_refused_and_nobody_is_cut_off(stage: Stage, traffic):
+    with traffic(threads=4) as during:
+        eventually(lambda: len(during.answers) > 20)
+        stage.app.process.terminate()
+        stage.app.process.wait(20)
+        eventually(lambda: during.answers[-1].status == 0)
+    answered = [answer for answer in during.answers if answer.status == 200]
+    others = [answer for answer in during.answers if answer.status != 200]
+    assert_all_answered(answered, within=5)
+    assert [answer for answer in others if answer.status != 0 or "refused" not in answer.text] == []
+    stage.heal()
+
+
 def test_nothing_starts_twice_and_nothing_waits_for_a_database_that_is_not_there_yet(stage: Stage):
     """PostgreSQL absent at the start: alive, not ready, cold answers refused with words; then it comes."""
     stage.to_postgres.cut()

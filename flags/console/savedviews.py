@@ -14,6 +14,7 @@ from flags import savedviews
 from flags.console.responses import console_view, malformed, person, way_back
 from flags.console.searching import PAGES, REFUSED_VIEW
 from flags.exceptions import ChangeRefused, Missing
+from flags.querytext import LONGEST
 from flags.requests import HttpRequest
 from flags.viewmodels import SavedView
 
@@ -104,7 +105,7 @@ def _after(
         if isinstance(refusal, Missing) or of not in PAGES or not query:
             messages.warning(request, refusal.detail)
         else:
-            request.session[REFUSED_VIEW] = {"name": name, "why": refusal.detail}
+            request.session[REFUSED_VIEW] = {"name": name[:LONGEST], "why": refusal.detail}
     url = reverse(PAGES.get(of, "console:flag_list"))
     return redirect(f"{url}?{urlencode({'q': query})}" if query else url)
 

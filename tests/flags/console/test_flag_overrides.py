@@ -122,7 +122,7 @@ def test_an_existing_override_is_shown_as_it_is(alices, override):
 def test_it_is_set_with_reason_and_end(alices, acme):
     said = {"enabled": "true", "reason": "contract 881", "expires_at": "2100-03-03T09:30", "version": "0"}
     response = alices.post(ACME, said)
-    assert (response.status_code, response["Location"]) == (302, FLAG + "#overrides")
+    assert (response.status_code, response["Location"]) == (302, FLAG + "?show=all#overrides")
     override = Override.objects.get()
     assert (override.enabled, override.reason, override.created_by.name) == (True, "contract 881", "Alice")
     assert override.expires_at.isoformat() == "2100-03-03T09:30:00+00:00"

@@ -14,7 +14,8 @@ class Proxy:
     """Forwards to a port of this machine. A context manager; `port` is where it listens.
 
     `cut()` ends every connection and refuses new ones, `freeze()` goes on accepting and forwards nothing, `delay`
-    seconds are added to each piece of an answer, and `garble` replaces answers by noise. `lose` names two messages:
+    seconds are added to each piece of an answer, `garble` replaces answers by noise, and `mute` passes on what is asked
+    and no answer. `lose` names two messages:
     once a connection has carried the first, it is ended at the second, which is still passed on unless `swallow` says
     so; and `lose_all` then refuses new ones. `heal()` ends all that.
     """
@@ -22,7 +23,7 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.target = target
         self.delay = 0.0
-        self.garble = False
+        self.garble = self.mute = False
         self.accepted = 0
         self.lose: tuple[bytes, bytes] | None = None
         self.swallow = self.lose_all = False
@@ -73,7 +74,7 @@ class Proxy:
 
     def heal(self) -> None:
         """Be a good network again."""
-        self.delay, self.garble = 0.0, False
+        self.delay, self.garble, self.mute = 0.0, False, False
         self.lose, self.swallow, self.lose_all = None, False, False
         self._flowing.set()
         if self._is_cut:
@@ -130,6 +131,8 @@ class Proxy:
         sink.sendall(data)
 
     def _answer(self, data: bytes, sink: socket.socket, pair: tuple) -> None:
+        if self.mute:
+            return
         if self.delay:
             time.sleep(self.delay)
         sink.sendall(random.randbytes(len(data)) if self.garble else data)

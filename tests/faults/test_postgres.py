@@ -15,6 +15,8 @@ BREAK = {
     "frozen": lambda stage: stage.postgres.freeze(),
     "cut": lambda stage: stage.to_postgres.cut(),
     "blackholed": lambda stage: stage.to_postgres.freeze(),
+    "heard by nobody": lambda stage: setattr(stage.to_postgres, "mute", True),
+    "slow": lambda stage: setattr(stage.to_postgres, "delay", 9.0),  # Longer than anybody waits.
     "garbling": lambda stage: setattr(stage.to_postgres, "garble", True),
 }
 

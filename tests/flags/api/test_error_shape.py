@@ -101,14 +101,14 @@ class TestFeatureOff:
         states = {row["domain"]: row["state"] for row in client.get("/api/integrations").json()["results"]}
         assert states == {"accounting": "disabled", "ai": "not_in_plan", "document_signing": "disabled"}
 
-    def test_of_an_internal_flag_it_names_nothing(self, bob, as_person):
+    def test_what_an_internal_flag_guards_is_not_there(self, bob, as_person):
         flag = FlagFactory._meta.model.objects.get(key="accounting_enabled")
         flag.is_internal = True
         flag.save()
 
         response = as_person(bob).get("/api/integrations/accounting")
 
-        problem = assert_problem(response, 403, "FEATURE_DISABLED")
+        problem = assert_problem(response, 404, "DOMAIN_NOT_FOUND")
         assert problem.keys() == MEMBERS
         assert "accounting_enabled" not in response.content.decode()
 

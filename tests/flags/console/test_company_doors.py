@@ -28,15 +28,13 @@ SHOWN = {
     "member_role": ["acme", "dan"],
     "member_remove": ["acme", "dan"],
     "member_grants": ["acme", "dan"],
+    "member_revoke": ["acme", "dan", "api_access"],
     "company_grant": ["acme", "api_access"],
     "token_list": [],
     "token_new": [],
     "token_revoke": ["token"],
 }
-ONLY_POSTED = {
-    "member_invite": ["acme", "dan"],
-    "member_revoke": ["acme", "dan", "api_access"],
-}
+ONLY_POSTED = {"member_invite": ["acme", "dan"]}
 EVERY = SHOWN | ONLY_POSTED | {"company_override_pause": ["acme", "api_access"]}
 
 

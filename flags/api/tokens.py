@@ -50,7 +50,7 @@ class TokenOutput(serializers.Serializer):
 class NewTokenOutput(TokenOutput):
     """A new token with its secret, shown this once."""
 
-    secret = serializers.CharField()
+    secret = serializers.CharField(allow_null=True)  # None where an idempotency key repeats the call.
 
 
 class TokensView(AdminView):

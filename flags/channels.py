@@ -85,10 +85,14 @@ def channel_state(channel: ReleaseChannel, answer: ChannelDefault | ChannelAnswe
     return ChannelState(channel.slug, channel.name, answer.enabled, answer.percentage)
 
 
+def is_on(flag: Flag, stop: ChannelState) -> bool:
+    """Say whether a flag is on in a channel: by its answer there, or else by its default."""
+    return flag.default_enabled if stop.enabled is None else stop.enabled
+
+
 def furthest(flag: Flag, rail: Iterable[ChannelState]) -> str | None:
-    """Return the last channel that a flag is on in, by its answer there or else by its default; None if in none."""
-    states = ((state.slug, flag.default_enabled if state.enabled is None else state.enabled) for state in rail)
-    return next((slug for slug, is_on in reversed(list(states)) if is_on), None)
+    """Return the last channel that a flag is on in; None if in none."""
+    return next((stop.slug for stop in reversed(list(rail)) if is_on(flag, stop)), None)
 
 
 def companies_per_channel() -> dict[str, int]:

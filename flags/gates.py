@@ -165,19 +165,16 @@ def _audited(release: Release, gate: Gate, evidence: Evidence) -> GateState:
     audit, incomplete = evidence.audit, evidence.incomplete_audit
     if incomplete is not None and incomplete.at >= release.entered_at and not _is_of(release, audit):
         left_out = incomplete.skipped[0].rstrip(".") if incomplete.skipped else "it left something out"
-        return GateState(
-            gate,
-            False,
-            f"the isolation audit of {incomplete.at.day} {incomplete.at:%b %H:%M} proves nothing: {left_out}",
-        )
+        said = f"the isolation audit of {moment_in_words(incomplete.at)} proves nothing: {left_out}"
+        return GateState(gate, False, said)
     if audit is None:
         return GateState(gate, False, "no data: no isolation audit has run; run it")
     if not _is_of(release, audit):
         return GateState(gate, False, "the isolation audit is older than the entry into this channel; run it")
     if not audit.passed:
-        said = f"the isolation audit of {audit.at.day} {audit.at:%b %H:%M} found problems"
+        said = f"the isolation audit of {moment_in_words(audit.at)} found problems"
         return GateState(gate, False, said, is_broken=True)
-    return GateState(gate, True, f"the isolation audit of {audit.at.day} {audit.at:%b %H:%M} passed")
+    return GateState(gate, True, f"the isolation audit of {moment_in_words(audit.at)} passed")
 
 
 def _is_of(release: Release, audit: IsolationAudit | None) -> bool:

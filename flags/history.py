@@ -35,28 +35,13 @@ class Page(Stretch):
     unfinished: bool = False
 
 
-def find_changes(
-    *,
-    flag: str = "",
-    company: str = "",
-    actor: str = "",
-    verb: str = "",
-    via: str = "",
-    since: date | None = None,
-    until: date | None = None,
-    q: str = "",
-    batch: UUID | None = None,
-    person: UUID | None = None,
-) -> QuerySet[Change]:
-    """Return the lines of history that match: exact flag key, company slug, verb, door, batch; actor by part of a name.
+def find_changes(*, actor: str = "", q: str = "", **exact: Any) -> QuerySet[Change]:
+    """Return the lines of history that match: actor by part of a name, `q` in reasons, names and what changed.
 
-    `since` and `until` are days in the present time zone, both included. `q` is looked for in reasons, names and
-    what changed. `person` is the id of somebody who did something, or to whom it was done.
+    `exact` are an exact flag key, company slug, verb, door (`via`) or batch; `person`, the id of somebody who did
+    something or to whom it was done; `since` and `until`, days in the present time zone, both included.
     """
-    exact = _exactly(
-        flag=flag, company=company, verb=verb, via=via, since=since, until=until, batch=batch, person=person
-    )
-    return exact.filter(saying(actor, q))
+    return _exactly(**exact).filter(saying(actor, q))
 
 
 def page_of_changes(

@@ -10,25 +10,29 @@ from django.contrib.postgres import operations
 from django.db.migrations.operations import AddIndex, RemoveIndex
 
 
-class AddIndexConcurrently(operations.AddIndexConcurrently):
-    """Django's own of that name on PostgreSQL, and an ordinary AddIndex elsewhere."""
+class _WherePossible:
+    """Is Django's operation of the same name on PostgreSQL, and the ordinary one elsewhere."""
+
+    concurrently: Any
+    ordinary: Any
+
+    def _how(self, schema_editor: Any) -> Any:
+        return self.concurrently if schema_editor.connection.vendor == "postgresql" else self.ordinary
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        base = operations.AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
-        base.database_forwards(self, app_label, schema_editor, from_state, to_state)
+        self._how(schema_editor).database_forwards(self, app_label, schema_editor, from_state, to_state)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        base = operations.AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
-        base.database_backwards(self, app_label, schema_editor, from_state, to_state)
+        self._how(schema_editor).database_backwards(self, app_label, schema_editor, from_state, to_state)
 
 
-class RemoveIndexConcurrently(operations.RemoveIndexConcurrently):
-    """Django's own of that name on PostgreSQL, and an ordinary RemoveIndex elsewhere."""
+class AddIndexConcurrently(_WherePossible, operations.AddIndexConcurrently):
+    """Adds an index while the table is written to, on PostgreSQL."""
 
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        base = operations.RemoveIndexConcurrently if schema_editor.connection.vendor == "postgresql" else RemoveIndex
-        base.database_forwards(self, app_label, schema_editor, from_state, to_state)
+    concurrently, ordinary = operations.AddIndexConcurrently, AddIndex
 
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        base = operations.RemoveIndexConcurrently if schema_editor.connection.vendor == "postgresql" else RemoveIndex
-        base.database_backwards(self, app_label, schema_editor, from_state, to_state)
+
+class RemoveIndexConcurrently(_WherePossible, operations.RemoveIndexConcurrently):
+    """Removes an index while the table is written to, on PostgreSQL."""
+
+    concurrently, ordinary = operations.RemoveIndexConcurrently, RemoveIndex

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from flags import companyfeatures, companynews, overview
-from flags.channels import ChannelState, rails
+from flags.channels import ChannelState, is_on, rails
 from flags.company.entry import reader_page
 from flags.companyfeatures import FeatureRow
 from flags.evaluation import Reason
@@ -103,7 +103,7 @@ def _state(row: FeatureRow, rail: list[ChannelState], until: datetime | None) ->
     place = next((n for n, stop in enumerate(rail) if stop.slug == row.channel.slug), len(rail))
     if row.decision.enabled:
         by_channel = reason in (Reason.CHANNEL, Reason.ROLLOUT)
-        if by_channel and not all(_is_on(row.flag, stop) for stop in rail[place + 1 :]):
+        if by_channel and not all(is_on(row.flag, stop) for stop in rail[place + 1 :]):
             return State.PILOT
         return State.UNTIL if until is not None else State.ON
     if reason == Reason.KILLED:
@@ -112,10 +112,5 @@ def _state(row: FeatureRow, rail: list[ChannelState], until: datetime | None) ->
         return State.PLAN
     if reason == Reason.ROLLOUT:
         return State.SOON
-    is_tried_out = any(_is_on(row.flag, stop) for stop in rail[:place])
+    is_tried_out = any(is_on(row.flag, stop) for stop in rail[:place])
     return State.SOON if is_tried_out and reason in (Reason.CHANNEL, Reason.DEFAULT) else State.OFF
-
-
-def _is_on(flag: Flag, stop: ChannelState) -> bool:
-    """Say whether a channel has a flag; one without an answer of its own follows the default."""
-    return flag.default_enabled if stop.enabled is None else stop.enabled

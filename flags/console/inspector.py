@@ -13,6 +13,7 @@ from django_htmx.http import push_url
 
 from flags import roster
 from flags.console.inspectorquery import FLAGS_AT_MOST, Query
+from flags.console.paging import counted
 from flags.console.responses import page_or_fragment, wants_fragment
 from flags.console.rungs import rung
 from flags.decorators import feature_required
@@ -39,7 +40,7 @@ def inspector(request: HttpRequest) -> HttpResponse:
         # Fields that were left empty are no part of the question.
         return redirect(query.address(**({"open": query.open} if query.open else {})))
     context = {**_answers(query), "query": query, "tabs": tabs("explain"), "said": ""}
-    said = f"{len(context['lines']) or 'No'} flags explained" if query.asked else ""
+    said = counted(context["lines"], "flag explained", "flags explained") if query.asked else ""
     response = page_or_fragment(request, "console/inspector.html", "console/_inspector.html", context, said=said)
     return push_url(response, query.address(**({"open": query.open} if query.open else {}))) if fragment else response
 

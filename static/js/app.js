@@ -43,9 +43,10 @@
 
   const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
   const saysZone = `headgate_zone=${zone}`;
-  if (zone && zone !== root.dataset.zone && !document.cookie.split("; ").includes(saysZone)) {
+  // Only where the page can be had anew: what its forms say of the zone must be what the server takes it for.
+  if (zone && zone !== root.dataset.zone && "asked" in root.dataset && !document.cookie.split("; ").includes(saysZone)) {
     document.cookie = `${saysZone}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
-    if ("asked" in root.dataset && document.cookie.includes(saysZone)) location.reload();
+    if (document.cookie.includes(saysZone)) location.reload();
   }
 
   const wantsExact = () => {

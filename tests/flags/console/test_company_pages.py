@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.urls import reverse
 
 from flags import changes, companies
 from flags.models import Change
@@ -227,7 +226,3 @@ def test_the_queries_of_its_page_do_not_grow(alices, acme, django_assert_max_num
     alices.get(ACME)
     with django_assert_max_num_queries(9):
         alices.get(ACME)
-
-
-def test_every_address_is_bound_to_its_company():
-    assert reverse("console:company_detail", args=["acme"]) == ACME

@@ -51,6 +51,21 @@ class OtherProcess:
             self.process.stdout.close()
 
 
+def run(program: str, settings_dict: dict, **environment: str) -> list[str]:
+    """Run a program of Python on the test's own database, to its end. Return the lines that it printed."""
+    address = {"DATABASE_URL": url_of(settings_dict), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, **address, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
 def url_of(settings_dict: dict) -> str:
     """Return the DATABASE_URL of a database that is in use."""
     name = settings_dict["NAME"]

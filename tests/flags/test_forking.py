@@ -1,8 +1,5 @@
 """A child waits for nobody who stayed behind with its parent. Each case forks in a process of its own."""
 
-import os
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +9,7 @@ from django.db import connection
 
 from flags import resolution
 from flags.resolution import Asker
-from tests.flags.otherprocess import ROOT, url_of
+from tests.flags import otherprocess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,23 +79,8 @@ print("parent", pools(), threading.active_count())
 
 
 def run(program: str, **environment: str) -> list[str]:
-    head, _, rest = program.partition("django.setup()")
-    done = subprocess.run(
-        [sys.executable, "-c", f"{head}django.setup()\n{CHILD}{rest}"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DATABASE_URL": url_of(connection.settings_dict),
-            "DJANGO_SETTINGS_MODULE": "tests.settings",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    head, setup, rest = program.partition("django.setup()")
+    return otherprocess.run(f"{head}{setup}\n{CHILD}{rest}", connection.settings_dict, **environment)
 
 
 def test_no_lock_stays_shut_because_somebody_else_held_it():

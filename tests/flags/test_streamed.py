@@ -2,11 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -16,7 +14,7 @@ from flags.features import features_for
 from flags.models import Flag, Override
 from tenants import rls
 from tests.factories import CompanyFactory, FlagFactory, OverrideFactory
-from tests.flags.otherprocess import ROOT, OtherProcess, url_of
+from tests.flags.otherprocess import OtherProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -211,49 +209,6 @@ def test_past_the_bound_the_database_is_asked(acme, streamed, trip_map, monkeypa
     assert watching.is_late()
 
 
-class Ears:
-    """What the thread listens with, telling nothing new; notes how soon busy threads give way meanwhile."""
-
-    def __init__(self, problem: Exception | None = None) -> None:
-        self.problem, self.switches = problem, []
-
-    def differing(self, known):
-        self.switches.append(sys.getswitchinterval())
-        if self.problem:
-            raise self.problem
-        return {}
-
-
-@pytest.mark.parametrize("problem", [None, OperationalError("gone")])
-def test_busy_threads_give_way_soon_while_the_thread_asks_and_only_then(problem):
-    usual, ears = sys.getswitchinterval(), Ears(problem)
-    with pytest.raises(OperationalError) if problem else nullcontext():
-        watching.Watched().look(ears)
-    assert ears.switches == [pytest.approx(watching.SWITCH_SECONDS)]
-    assert ears.switches[0] < usual / 5
-    assert sys.getswitchinterval() == usual
-
-
-FORKING_MEANWHILE = """
-import os, sys, django
-django.setup()
-from flags import watching
-usual = sys.getswitchinterval()
-with watching._turns_soon():
-    pid = os.fork()
-    if not pid:
-        print("child", sys.getswitchinterval() == usual, flush=True)
-        os._exit(0)
-    os.waitpid(pid, 0)
-    print("parent", sys.getswitchinterval() == usual)
-print("parent", sys.getswitchinterval() == usual)
-"""
-
-
-def test_a_child_made_meanwhile_does_not_keep_to_that():
-    assert run(FORKING_MEANWHILE).splitlines() == ["child True", "parent False", "parent True"]
-
-
 @contextmanager
 def stopped(other: OtherProcess):
     os.kill(other.process.pid, signal.SIGSTOP)
@@ -374,82 +329,7 @@ def test_who_begins_to_watch_knows_what_is_held(acme, trip_map):
     assert snapshots.version_held(None) is None
 
 
-# Threads
-
-
-def run(program: str, **environment: str) -> str:
-    """Run a program in a process with the test's database, and return what it printed."""
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DATABASE_URL": url_of(connection.settings_dict),
-            "DJANGO_SETTINGS_MODULE": "tests.settings",
-            **environment,
-        },
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    ).stdout
-
-
-THREADS = """
-import threading, django
-django.setup()
-from flags.features import features_for
-import config.wsgi
-names = lambda: sorted(thread.name for thread in threading.enumerate())
-print(names())
-features_for(None)["trip_map"]
-print(names())
-"""
-
-
-def test_there_is_no_thread_unless_asked_for():
-    assert run(THREADS).splitlines() == ["['MainThread']"] * 2
-
-
-def test_where_it_is_asked_for_the_first_check_starts_it():
-    told = run(THREADS, FLAGS_FRESHNESS="streamed").splitlines()
-    assert told == ["['MainThread']", "['MainThread', 'flags-watcher']"]
-
-
-FORKING = """
-import os, sys, threading, time, uuid, django
-django.setup()
-from django.db import connection, connections
-from flags import watching
-from flags.features import features_for
-company = uuid.UUID(sys.argv[1])
-def ask(): return features_for(None, company)["trip_map"]
-def warm():
-    end = time.monotonic() + 10
-    while watching.current(company, connection) is None and time.monotonic() < end:
-        ask()
-        time.sleep(0.01)
-    return watching.current(company, connection) is not None
-told = [warm()]
-connections.close_all()
-pid = os.fork()
-if not pid:
-    told += [watching._thread is None, watching.age() == float("inf"), ask(), warm()]
-    told += [sorted(thread.name for thread in threading.enumerate())]
-    print("child", told, flush=True)
-    os._exit(0)
-os.waitpid(pid, 0)
-print("parent", [warm(), watching.age() < 1])
-"""
-
-
-def test_a_child_begins_anew_and_its_parent_goes_on(acme, trip_map):
-    switch(True)
-    program = FORKING.replace("sys.argv[1]", repr(str(acme.pk)))
-    assert run(program, FLAGS_FRESHNESS="streamed").splitlines() == [
-        "child [True, True, True, True, True, ['MainThread', 'flags-watcher']]",
-        "parent [True, True]",
-    ]
+# Many companies
 
 
 def test_many_companies_are_watched_by_one_query(streamed, trip_map):

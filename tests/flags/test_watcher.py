@@ -1,4 +1,4 @@
-"""The thread that watches for changes with `FLAGS_FRESHNESS=streamed`: when there is one, in which process, and its turns."""
+"""The thread that watches for changes with `FLAGS_FRESHNESS=streamed`: when there is one, where, and its turns."""
 
 import sys
 from contextlib import nullcontext

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
+from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from tenants import kept
@@ -18,6 +19,25 @@ from tenants.principal import ANONYMOUS, Principal
 
 View = Callable[..., HttpResponseBase]
 READERS = (Role.ADMIN, Role.COORDINATOR)
+
+
+def takes(*methods: str) -> Callable[[View], View]:
+    """Open a page to these methods. Any other is answered 405, with a page that says so and an `Allow` header."""
+
+    def decorator(view: View) -> View:
+        @wraps(view)
+        def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method in methods:
+                return view(request, *args, **kwargs)
+            return HttpResponseNotAllowed(methods, render_to_string("405.html", request=request))
+
+        return asked
+
+    return decorator
+
+
+reads = takes("GET", "HEAD")
+"""Open a page that changes nothing."""
 
 
 def super_admin_required(view: View) -> View:

@@ -12,10 +12,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from tenants import invitations, kept, workspaces
-from tenants.access import READERS, person_required
+from tenants.access import READERS, person_required, reads, takes
 from tenants.models import User
 from tenants.rls import acting_as_system
 from tenants.signin import SignInRefused, attempt
@@ -68,7 +67,7 @@ class InvitationForm(forms.Form):
 @never_cache
 @csrf_protect
 @sensitive_post_parameters("password", "repeated")
-@require_http_methods(["GET", "HEAD", "POST"])
+@takes("GET", "HEAD", "POST")
 def invitation(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     """Let whoever was invited set their first password, and come in. A link that is no longer good says so."""
     with acting_as_system("look at an invitation"):
@@ -91,7 +90,7 @@ def invitation(request: HttpRequest, uid: str, token: str) -> HttpResponse:
 @never_cache
 @csrf_protect
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "HEAD", "POST"])
+@takes("GET", "HEAD", "POST")
 def login(request: HttpRequest) -> HttpResponse:
     """Sign in by email address and password, and go on to `next` if that is a page of ours."""
     following = _own_page(request, request.POST.get("next") or request.GET.get("next") or "")
@@ -126,7 +125,7 @@ def login(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @csrf_protect
-@require_POST
+@takes("POST")
 def logout(request: HttpRequest) -> HttpResponse:
     """End the session, here and on the server."""
     with acting_as_system("end a session"):
@@ -137,7 +136,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_safe
+@reads
 @person_required
 def home(request: HttpRequest) -> HttpResponse:
     """Send each person to their page; somebody without one is told whom to ask."""
@@ -169,7 +168,7 @@ def _go(request: HttpRequest, address: str) -> HttpResponse:
     return redirect(address)
 
 
-@require_POST
+@takes("POST")
 @person_required
 def workspace(request: HttpRequest) -> HttpResponse:
     """Work in another of one's companies from now on (seed 003). Refused while the feature is off, and to strangers."""

@@ -126,6 +126,15 @@ def test_a_super_admin_who_views_as_a_company_is_refused(path, sign_in, alice, a
     assert is_refused(knock(browser, path), 403)
 
 
+@pytest.mark.parametrize("path", [path for name, path in CONSOLE if name != "console:view_as"])
+def test_every_refusal_is_a_page(path, sign_in, alice):
+    nonsense = {"version": "?", "enabled": "?", "paused": "?", "places": "?", "since": "?", "density": "?"}
+    browser = sign_in(alice)
+    for method in METHODS:
+        answer = getattr(browser, method)(path, nonsense if method in ("get", "post") else None)
+        assert answer.status_code < 400 or "<h1" in answer.content.decode(), (method, answer.status_code)
+
+
 @pytest.mark.parametrize(("name", "path"), COMPANY)
 class TestCompany:
     def test_strangers_are_sent_to_sign_in(self, name, path, client):

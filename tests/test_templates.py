@@ -89,7 +89,7 @@ def test_every_toast_that_the_script_shows_has_its_words():
     assert shown <= kinds
 
 
-@pytest.mark.parametrize("page", ["400.html", "500.html", "503.html"])
+@pytest.mark.parametrize("page", ["400.html", "405.html", "500.html", "503.html"])
 def test_error_pages_need_no_context(page):
     assert "<h1>" in get_template(page).render()
 

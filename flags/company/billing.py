@@ -2,13 +2,13 @@
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
 from flags.decorators import feature_required
 from flags.requests import HttpRequest
+from tenants.access import reads
 
 
-@require_safe
+@reads
 @feature_required("billing_enabled")
 def billing(request: HttpRequest) -> HttpResponse:
     """Show what a company pays for. Super admins, who have every feature, see the page without a company."""

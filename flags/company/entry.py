@@ -7,10 +7,9 @@ from typing import Any
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
 from flags.requests import HttpRequest
-from tenants.access import READERS, person_required
+from tenants.access import READERS, person_required, reads
 from tenants.models import Membership, Role
 
 View = Callable[..., HttpResponseBase]
@@ -34,7 +33,7 @@ def _page(view: View, may_enter: Callable[[str], bool]) -> View:
             return not_for_you(request)
         return view(request, *args, **kwargs)
 
-    return require_safe(person_required(guarded))
+    return reads(person_required(guarded))
 
 
 def not_for_you(request: HttpRequest) -> HttpResponse:

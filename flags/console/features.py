@@ -104,7 +104,7 @@ def company_override_pause(request: HttpRequest, slug: str, key: str) -> HttpRes
     company, flag = company_or_404(slug), _flag_or_404(key)
     form = PauseForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     said = form.cleaned_data
     seen = override_of(company, flag)
     if seen is not None:
@@ -145,7 +145,7 @@ def company_choice_remove(request: HttpRequest, slug: str, key: str) -> HttpResp
     company, flag = company_or_404(slug), _flag_or_404(key)
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     said = form.cleaned_data
     return through_gate(
         request,

@@ -104,7 +104,7 @@ def gate_move(request: HttpRequest, pk: UUID) -> HttpResponse:
     gate = get_object_or_404(GateTemplate, pk=pk)
     form = MoveForm(request.POST)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     reason = "Moved" if changes.reason_is_required() else ""
     gatetemplates.move_gate(gate.pk, form.cleaned_data["places"], actor=request.principal.user, reason=reason)
     return _changed(request)
@@ -121,7 +121,7 @@ def _ask(
     refusal: ChangeRefused | None = None
     if request.method == "POST":
         if not form.is_valid():
-            return malformed(form)
+            return malformed(request, form)
         try:
             act(form.cleaned_data, request.principal.user)
         except ChangeRefused as refused:

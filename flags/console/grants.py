@@ -75,7 +75,7 @@ def member_revoke(request: HttpRequest, slug: str, user: UUID, key: str) -> Http
     flag = get_object_or_404(Flag, key=key)
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     said = form.cleaned_data
     refusal: ChangeRefused | None = None
     if request.method == "POST":

@@ -152,7 +152,7 @@ def change_revert(request: HttpRequest, pk: UUID) -> HttpResponse:
         return go_to(request, reverse("console:batch_undo", args=[change.batch]))
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     back = way_back(request, form.cleaned_data["next"], reverse("console:change_list"))
     try:
         proposed = reverting.proposed(change)

@@ -42,7 +42,7 @@ def change_csv(request: HttpRequest) -> HttpResponse:
     """
     form = ChangeFilterForm(request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     changes, is_all = _found(form)
     text = io.StringIO()
     writer = csv.writer(text)
@@ -58,7 +58,7 @@ def change_json(request: HttpRequest) -> HttpResponse:
     """Everything the list shows, as JSON: `{"changes": [...], "complete": bool}`, before and after as objects."""
     form = ChangeFilterForm(request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     changes, is_all = _found(form)
     lines = [
         {

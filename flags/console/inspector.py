@@ -7,7 +7,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
@@ -21,13 +20,13 @@ from flags.inspector import Asked, Cell, GridRow, grid, sentence_for_customer
 from flags.models import Flag
 from flags.overview import by_category, find_flags
 from flags.requests import HttpRequest
-from tenants.access import super_admin_required
+from tenants.access import reads, super_admin_required
 from tenants.models import Membership
 
 SUGGESTED = 12
 
 
-@require_GET
+@reads
 @never_cache
 @vary_on_headers("HX-Request")
 @super_admin_required
@@ -95,7 +94,7 @@ def _opened(cell: Cell, flag: Flag, index: int) -> dict[str, Any]:
     }
 
 
-@require_GET
+@reads
 @never_cache
 @super_admin_required
 @feature_required("inspector")

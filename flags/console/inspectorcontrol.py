@@ -9,7 +9,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
 
 from flags import standing
 from flags.console.inspector import tabs
@@ -20,7 +19,7 @@ from flags.exceptions import FeatureDisabled
 from flags.inspector import Cell, grid
 from flags.overview import FlagRow, by_category, find_flags, flag_rows
 from flags.requests import HttpRequest
-from tenants.access import super_admin_required
+from tenants.access import reads, super_admin_required
 
 FLAGS_SHOWN = 50
 
@@ -37,7 +36,7 @@ class GateTest:
     url: str
 
 
-@require_GET
+@reads
 @never_cache
 @super_admin_required
 @feature_required("inspector")

@@ -8,7 +8,6 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
 
 from flags import auditruns
 from flags.audits import run_audit
@@ -18,7 +17,7 @@ from flags.decorators import feature_required
 from flags.isolation import MODES
 from flags.releasemodels import IsolationAudit
 from flags.requests import HttpRequest
-from tenants.access import super_admin_required
+from tenants.access import reads, super_admin_required, takes
 
 RUNS_SHOWN = 20
 
@@ -29,7 +28,7 @@ class AuditForm(forms.Form):
     mode = forms.ChoiceField(choices=[(mode, mode) for mode in MODES])
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@takes("GET", "HEAD", "POST")
 @never_cache
 @super_admin_required
 @feature_required("inspector")
@@ -38,7 +37,7 @@ def isolation(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = AuditForm(request.POST)
         if not form.is_valid():
-            return malformed(form)
+            return malformed(request, form)
         run = run_audit(form.cleaned_data["mode"], actor=request.principal.user)
         return redirect(f"{reverse('console:isolation')}?run={run.pk}")
     runs = list(IsolationAudit.objects.defer("findings", "skipped")[:RUNS_SHOWN])
@@ -54,7 +53,7 @@ def isolation(request: HttpRequest) -> HttpResponse:
     return render(request, "console/isolation.html", context)
 
 
-@require_GET
+@reads
 @never_cache
 @super_admin_required
 @feature_required("inspector")

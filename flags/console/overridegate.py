@@ -106,7 +106,7 @@ def through_reset_gate(
     """Take one company's own answer away, so that it inherits again. Shows first what it inherits."""
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     said = form.cleaned_data
     return through_gate(
         request,

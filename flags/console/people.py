@@ -156,7 +156,7 @@ def member_remove(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
     membership = member_or_404(company, user)
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     if request.method == "GET":
         return drawer(request, company, membership, "remove", form)
     try:

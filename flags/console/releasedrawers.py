@@ -67,7 +67,7 @@ def release_promote(request: HttpRequest, key: str) -> HttpResponse:
     """Let a flag into its next channel, for all of it or a share, past open gates or not, and tell of it."""
     form = PromoteForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     card = card_of(key)
     ahead = card.standing if card is not None and card.standing.following is not None else None
     proposed = form.proposes(ahead) if ahead is not None else None
@@ -234,7 +234,7 @@ def _step(
 ) -> HttpResponse:
     """Bring one step of a release through the gate. `name` tells its control from others of the flag."""
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     get_object_or_404(Flag, key=key)
     place = form.cleaned_data["place"]
     home = reverse("console:release_board") if place == "board" else reverse("console:flag_detail", args=[key])

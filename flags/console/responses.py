@@ -15,7 +15,6 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_http_methods
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
@@ -24,7 +23,7 @@ from flags.exceptions import ChangeRefused, Conflict, Missing, NotAllowed
 from flags.requests import HttpRequest
 from flags.sentences import FieldChange, compared, sentence
 from tenants import provenance
-from tenants.access import super_admin_required
+from tenants.access import super_admin_required, takes
 from tenants.models import User
 
 View = Callable[..., HttpResponseBase]
@@ -36,7 +35,7 @@ def console_view(*methods: str) -> Callable[[View], View]:
     """Open a view to super admins, for these methods only. Nothing of it is ever stored by a cache."""
 
     def opened(view: View) -> View:
-        guarded = super_admin_required(require_http_methods(list(methods))(view))
+        guarded = super_admin_required(takes(*methods)(view))
         return wraps(view)(cache_control(no_store=True)(vary_on_headers("HX-Request")(guarded)))
 
     return opened
@@ -96,10 +95,11 @@ def drawer_target(request: HttpRequest, drawer_id: str) -> str:
     return f"#{drawer_id}" if wants_fragment(request) else ""
 
 
-def malformed(form: forms.Form) -> HttpResponse:
-    """Answer what no page of ours would send, in a sentence."""
-    errors = [f"{name}: {' '.join(map(str, messages))}" for name, messages in form.errors.items()]
-    return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
+def malformed(request: HttpRequest, form: forms.Form) -> HttpResponse:
+    """Answer what no page of ours would send: a page that names what is wrong. Where scripts run, a toast comes up."""
+    labels = {name: form[name].label for name in form.fields}
+    errors = [(labels.get(name, "Form"), " ".join(map(str, messages))) for name, messages in form.errors.items()]
+    return render(request, "400.html", {"errors": errors}, status=400)
 
 
 def way_back(request: HttpRequest, following: str, otherwise: str) -> str:

@@ -115,7 +115,7 @@ def density(request: HttpRequest) -> HttpResponse:
     """Remember how dense lists are to be, in this browser."""
     form = DensityForm(request.POST)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     response = redirect(way_back(request, form.cleaned_data["next"], reverse("console:flag_list")))
     response.set_cookie(
         "density", form.cleaned_data["density"], A_YEAR, secure=request.is_secure(), httponly=True, samesite="Lax"

@@ -35,7 +35,7 @@ def flag_default(request: HttpRequest, key: str) -> HttpResponse:
     """Turn a flag on or off for every company that has no answer of its own."""
     form = SwitchForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     enabled = form.cleaned_data["enabled"]
     return _switch(
         request,
@@ -54,7 +54,7 @@ def flag_inherit(request: HttpRequest, key: str) -> HttpResponse:
     flag = get_object_or_404(Flag, key=key)
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     return _switch(
         request,
         form,
@@ -73,7 +73,7 @@ def flag_channel(request: HttpRequest, key: str, channel: str) -> HttpResponse:
     wrong = None
     if not form.is_valid():
         if set(form.errors) != {"percentage"}:
-            return malformed(form)
+            return malformed(request, form)
         form.cleaned_data["percentage"] = 100
         wrong = Invalid(
             "That is no share of a channel.", errors={"percentage": ["A whole number from 0 to 100, please."]}
@@ -133,7 +133,7 @@ def flag_delete(request: HttpRequest, key: str) -> HttpResponse:
     """Delete a flag and all its answers, once its key has been typed. The key is never free again."""
     form = DeleteForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
 
     def act(why: dict[str, Any]) -> None:
         if form.cleaned_data["key"] != key:
@@ -198,7 +198,7 @@ def _life(
     """
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     seen = {"version": form.cleaned_data["version"]} if minds_others else {}
     return _switch(
         request,

@@ -80,7 +80,7 @@ def token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     token = get_object_or_404(ApiToken.objects.select_related("company", "created_by"), pk=pk)
     form = ChangeForm(request.POST or request.GET)
     if not form.is_valid():
-        return malformed(form)
+        return malformed(request, form)
     refusal: ChangeRefused | None = None
     if request.method == "POST":
         try:

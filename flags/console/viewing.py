@@ -5,14 +5,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
 
 from flags import companies
 from flags.console.companies import company_or_404
 from flags.console.responses import console_view
 from flags.exceptions import ChangeRefused
 from flags.requests import HttpRequest
-from tenants.access import person_required
+from tenants.access import person_required, takes
 from tenants.principal import VIEWING_AS
 
 
@@ -32,7 +31,7 @@ def view_as(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @never_cache
-@require_POST
+@takes("POST")
 @person_required
 def view_as_stop(request: HttpRequest) -> HttpResponse:
     """Be oneself again, and go back to the company's page."""

@@ -225,7 +225,7 @@
     const { status } = event.detail.xhr;
     const outcome = status === 503 && event.detail.xhr.getResponseHeader("X-Outcome");
     if (outcome === "saved" || outcome === "unknown") { toast(outcome); return; }
-    toast({ 400: "400", 403: "403", 404: "404", 429: "429", 503: "503" }[status] || "500");
+    toast({ 400: "400", 403: "403", 404: "404", 405: "400", 413: "400", 429: "429", 503: "503" }[status] || "500");
   });
   for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => toast("network"));
 

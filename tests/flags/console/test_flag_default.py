@@ -121,7 +121,7 @@ def test_a_missing_reason_is_asked_for_where_it_is_missing(alices, settings):
 def test_nonsense_is_refused_in_a_sentence(alices, said):
     response = alices.post(SWITCH, said)
     assert response.status_code == 400
-    assert "enabled" in response.content.decode()
+    assert "Enabled :" in text_of(response)
     assert not is_on()
 
 

@@ -7,12 +7,14 @@ from django.utils import timezone
 
 from flags.exceptions import Invalid, NotAllowed
 from flags.recording import Actor, actor_user, authorise, clean_expiry, clean_text, record, writing
+from flags.repeating import verb
 from tenants import tokens
 from tenants.models import ApiToken, Company
 
 WRITE = "tenants:write"
 
 
+@verb
 def create_token(
     name: str,
     *,
@@ -53,6 +55,7 @@ def create_token(
     return token, secret
 
 
+@verb
 def revoke_token(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
     """End a token at once. Returns whether it was still good."""
     if isinstance(actor, ApiToken) and actor.pk != token.pk:

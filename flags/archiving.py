@@ -15,6 +15,7 @@ from flags.gates import release_under_way
 from flags.models import Flag
 from flags.recording import Actor, authorise, check_version, clean_reason, locked_flag, record, writing
 from flags.releasemodels import DailyUsage, Release
+from flags.repeating import verb
 
 WRITE = "flags:write"
 QUIET_FOR = timedelta(days=14)
@@ -60,6 +61,7 @@ def _live_dependents(flag: Flag) -> list[str]:
     return sorted(rows.values_list("flag_id", flat=True))
 
 
+@verb
 def archive(key: str, *, actor: Actor, reason: str = "", version: int | None = None) -> Flag:
     """Put a flag away. Its answer becomes its global default, for every company. Silent where it is archived already.
 
@@ -94,6 +96,7 @@ def archive(key: str, *, actor: Actor, reason: str = "", version: int | None = N
     return flag
 
 
+@verb
 def restore(key: str, *, actor: Actor, reason: str = "", version: int | None = None) -> Flag:
     """Bring an archived flag back, with everything that was stored. Silent where it is not archived."""
     authorise(actor, WRITE)

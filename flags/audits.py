@@ -1,11 +1,14 @@
 """Running the tenant isolation audit for the record: the run is stored, and history says who ran it."""
 
+from datetime import datetime
+
 from django.db import DEFAULT_DB_ALIAS
 
 from flags.gates import database_now
-from flags.isolation import audit
+from flags.isolation import Report, audit
 from flags.recording import Actor, authorise, record, writing
 from flags.releasemodels import IsolationAudit
+from flags.repeating import verb
 from tenants.models import Company
 
 
@@ -21,7 +24,11 @@ def run_audit(
     at = database_now()
     # Outside the writers' lock: counting takes a while where there is much to count.
     report = audit(mode, None if company is None else company.pk, using)
-    slug = "" if company is None else company.slug
+    return _store(report, mode, at, "" if company is None else company.slug, actor, using)
+
+
+@verb
+def _store(report: Report, mode: str, at: datetime, slug: str, actor: Actor, using: str) -> IsolationAudit:
     with writing("store an isolation audit", using):
         change = record(
             "isolation_audit",

@@ -20,6 +20,7 @@ from flags.exceptions import ChangeRefused, Conflict, Invalid, Missing
 from flags.impact import COMPANIES_AT_ONCE
 from flags.models import Change, Flag
 from flags.recording import authorise, clean_expiry, clean_reason, record, writing
+from flags.repeating import verb
 from tenants.models import Company, Membership, ReleaseChannel, Role, User
 
 WRITE = ("flags:write", "tenants:write")
@@ -64,6 +65,7 @@ class Wish:
         return Batch.Subject.FLAGS if self.company else OF.get(Batch.Deed(self.deed), Batch.Subject.COMPANIES)
 
 
+@verb
 def begin(
     pk: UUID,
     subjects: Iterable[UUID | str],
@@ -150,6 +152,7 @@ def members(companies: Iterable[UUID], role: str = "") -> list[UUID]:
     return found
 
 
+@verb
 def step(pk: UUID, *, actor: User, most: int | None = None) -> Batch:
     """Change the next of a batch, at most so many, and return how far it is. Silent on one that is done."""
     authorise(actor, WRITE)
@@ -170,6 +173,7 @@ def step(pk: UUID, *, actor: User, most: int | None = None) -> Batch:
     return batch
 
 
+@verb
 def stop(pk: UUID, *, actor: User) -> Batch:
     """End a batch where it is; what was not taken stays as it is."""
     authorise(actor, WRITE)

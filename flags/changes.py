@@ -37,7 +37,7 @@ from flags.recording import (
     validate,
     writing,
 )
-from flags.repeating import once_more_after_a_deadlock
+from flags.repeating import verb
 from tenants.models import Plan, ReleaseChannel
 
 WRITE = "flags:write"
@@ -65,6 +65,7 @@ def _save(flag: Flag, *fields: str) -> None:
 # Flags
 
 
+@verb
 def create_flag(key: str, *, actor: Actor, reason: str = "", enabled: bool = False, **fields: Any) -> Flag:
     """Make a flag, off unless said otherwise (seed 001: always start disabled).
 
@@ -101,6 +102,7 @@ def create_flag(key: str, *, actor: Actor, reason: str = "", enabled: bool = Fal
     return flag
 
 
+@verb
 def edit_flag(key: str, *, actor: Actor, reason: str = "", version: int | None = None, **fields: Any) -> Flag:
     """Change what a flag is: name, description, category, owner, metadata, is_internal, is_killswitch, needs_grant,
     is_self_service, minimum_plan (a slug or None), requires (keys). Raises Invalid for anything else.
@@ -198,7 +200,7 @@ def _path(edges: Mapping[str, Sequence[str]], starts: set[str], goal: str) -> li
     return []
 
 
-@once_more_after_a_deadlock
+@verb
 def delete_flag(key: str, *, actor: Actor, reason: str = "", version: int | None = None) -> None:
     """Delete a flag with its answers and grants. Its key is never free again.
 
@@ -222,6 +224,7 @@ def delete_flag(key: str, *, actor: Actor, reason: str = "", version: int | None
         flag.delete()
 
 
+@verb
 def set_default(
     key: str,
     enabled: bool,
@@ -248,6 +251,7 @@ def set_default(
     return flag
 
 
+@verb
 def inherit_default(key: str, *, actor: Actor, reason: str = "", version: int | None = None) -> Flag:
     """Let a flag's default be what the environment, or else the catalogue, says."""
     authorise(actor, WRITE)
@@ -271,6 +275,7 @@ def inherit_default(key: str, *, actor: Actor, reason: str = "", version: int | 
     return flag
 
 
+@verb
 def set_channel(
     key: str,
     channel: str,
@@ -322,6 +327,7 @@ def set_channel(
     return row
 
 
+@verb
 def remove_channel(
     key: str,
     channel: str,
@@ -348,6 +354,7 @@ def remove_channel(
             record("remove_channel", actor=actor, flag=flag, before=before, after={}, reason=reason, batch=batch)
 
 
+@verb
 def kill(key: str, *, actor: Actor, reason: str) -> Flag:
     """Turn a flag off for everybody, super admins too, keeping everything stored (rule 2). A reason is required."""
     authorise(actor, WRITE)
@@ -361,6 +368,7 @@ def kill(key: str, *, actor: Actor, reason: str) -> Flag:
     return flag
 
 
+@verb
 def revive(key: str, *, actor: Actor, reason: str) -> Flag:
     """Take the kill back: exactly the state before it returns. A reason is required."""
     authorise(actor, WRITE)

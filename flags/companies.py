@@ -22,6 +22,7 @@ from flags.recording import (
     validate,
     writing,
 )
+from flags.repeating import verb
 from tenants.models import Company, CompanySettings, Membership, Plan, ReleaseChannel, Role, User
 
 WRITE = "tenants:write"
@@ -67,6 +68,7 @@ def _assign(company: Company, fields: Mapping[str, Any]) -> None:
             raise Invalid(f"A company's {name!r} cannot be changed here.", errors={name: ["Not a field to change."]})
 
 
+@verb
 def create_company(
     slug: str,
     name: str,
@@ -120,6 +122,7 @@ def rename_company(company: Company, name: str, *, actor: Actor) -> Company:
     return _edit(company, {"name": name}, actor=actor)
 
 
+@verb
 def _edit(
     company: Company,
     fields: Mapping[str, Any],
@@ -145,6 +148,7 @@ def _edit(
     return company
 
 
+@verb
 def view_as(company: Company, *, actor: Actor) -> None:
     """Note that a super admin begins to look through a company's eyes. The door keeps whose, for as long as it lasts.
 
@@ -159,6 +163,7 @@ def view_as(company: Company, *, actor: Actor) -> None:
         record("view_as", actor=actor, company=company, before={"viewing": False}, after={"viewing": True})
 
 
+@verb
 def stop_viewing_as(company: Company, *, actor: Actor) -> None:
     """Note that a super admin is themselves again."""
     _authorise_eyes(actor)
@@ -182,6 +187,7 @@ def _authorise_own(actor: Actor, company: Company) -> None:
         authorise(actor, WRITE, company)
 
 
+@verb
 def edit_settings(company: Company, *, actor: Actor, **fields: Any) -> CompanySettings:
     """Change default_currency, brand_colour or time_zone: by an admin of the company, or a super admin."""
     _authorise_own(actor, company)
@@ -209,6 +215,7 @@ def edit_settings(company: Company, *, actor: Actor, **fields: Any) -> CompanySe
 # People
 
 
+@verb
 def add_member(
     company: Company,
     email: str,
@@ -267,6 +274,7 @@ def _role_state(user: User, membership: Membership) -> dict[str, Any]:
     return {"user": user.email, "role": membership.role}
 
 
+@verb
 def remove_member(company: Company, user: User, *, actor: Actor, reason: str = "", seen: str | None = None) -> bool:
     """End a person's belonging, and with it their grants there, at once. Returns whether they belonged.
 

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from flags.exceptions import ChangeRefused, Invalid, Missing
 from flags.recording import Actor, authorise, check_seen, clean_reason, clean_text, record, stamp, writing
 from flags.releasemodels import GateTemplate
+from flags.repeating import verb
 from tenants import roles
 from tenants.models import ReleaseChannel
 from tenants.rls import acting_as_system
@@ -23,6 +24,7 @@ def templates() -> QuerySet[GateTemplate]:
     return GateTemplate.objects.select_related("channel")
 
 
+@verb
 def add_gate(
     channel: str, title: str, *, actor: Actor, check_kind: str = Check.SIGN_OFF, rank: int = 100, reason: str = ""
 ) -> GateTemplate:
@@ -44,6 +46,7 @@ def add_gate(
     return gate
 
 
+@verb
 def edit_gate(
     pk: uuid.UUID,
     *,
@@ -76,6 +79,7 @@ def edit_gate(
     return gate
 
 
+@verb
 def move_gate(pk: uuid.UUID, places: int, *, actor: Actor, reason: str = "") -> GateTemplate:
     """Move a gate so many places down, or up where negative, among those before its channel; at an end it stays.
 
@@ -105,6 +109,7 @@ def _number_anew(gates: Sequence[GateTemplate], *, actor: Actor, reason: str) ->
             record("edit_gate", actor=actor, before=before, after=after, reason=reason, keep=keep, batch=batch)
 
 
+@verb
 def remove_gate(pk: uuid.UUID, *, actor: Actor, reason: str = "", seen: str | None = None) -> None:
     """Take a gate away, for releases that begin from now on. Raises Missing, and Conflict like `edit_gate`."""
     authorise(actor, WRITE)

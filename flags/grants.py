@@ -18,11 +18,13 @@ from flags.recording import (
     stamp,
     writing,
 )
+from flags.repeating import verb
 from tenants.models import Company, Membership, User
 
 WRITE = "tenants:write"
 
 
+@verb
 def grant(
     company: Company,
     user: User,
@@ -73,6 +75,7 @@ def grant(
     return row
 
 
+@verb
 def revoke(
     company: Company,
     user: User,

@@ -15,6 +15,7 @@ from django.utils import timezone
 from flags.callmodels import AnsweredCall
 from flags.exceptions import ChangeRefused
 from flags.recording import writing
+from flags.repeating import verb
 from tenants.rls import acting_as_system
 
 KEPT_FOR = timedelta(hours=24)
@@ -30,6 +31,7 @@ class Answer:
     replayed: bool = False
 
 
+@verb
 def answer_once(
     caller: str,
     key: str,
@@ -40,7 +42,7 @@ def answer_once(
     """Return what `act` answers, or what it answered under this key within a day. Raises what `act` raises.
 
     `forget` returns what may be kept of an answer. A second call waits until the first is done. Raises ChangeRefused
-    (422) where the key was another call's.
+    (422) where the key was another call's. After a deadlock, whatever `act` did is undone and it is asked once more.
     """
     with transaction.atomic():
         # The writers' lock outlasts this block: it ends with the transaction.

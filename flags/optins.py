@@ -3,11 +3,13 @@
 from flags.exceptions import NotAllowed
 from flags.models import OptIn
 from flags.recording import Actor, actor_user, authorise, clean_text, locked_flag, record, writing
+from flags.repeating import verb
 from tenants.models import Company, Membership, Role, User
 
 WRITE = "tenants:write"
 
 
+@verb
 def set_opt_in(company: Company, key: str, enabled: bool, *, actor: Actor, reason: str = "") -> OptIn:
     """Let a company choose a self-service flag itself (rule 8, seed 004): by one of its admins, or a super admin."""
     _authorise_choice(actor, company)
@@ -27,6 +29,7 @@ def set_opt_in(company: Company, key: str, enabled: bool, *, actor: Actor, reaso
     return choice
 
 
+@verb
 def remove_opt_in(company: Company, key: str, *, actor: Actor, reason: str = "") -> bool:
     """Take a company's own choice back. Returns whether there was one."""
     _authorise_choice(actor, company)

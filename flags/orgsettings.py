@@ -5,9 +5,11 @@ from typing import Any
 
 from flags import changes, companies
 from flags.recording import Actor, writing
+from flags.repeating import verb
 from tenants.models import Company
 
 
+@verb
 def change_settings(
     company: Company,
     *,

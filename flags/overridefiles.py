@@ -21,6 +21,7 @@ from flags.exceptions import ChangeRefused, Invalid
 from flags.models import Change, Flag, Override
 from flags.overrides import WRITE, Outcome
 from flags.recording import Actor, actor_user, authorise, clean_expiry, clean_reason, line, writing
+from flags.repeating import verb
 from tenants.models import Company
 
 COLUMNS = ("company", "flag", "enabled", "reason", "expires_at")
@@ -84,6 +85,7 @@ def unescape(cell: str) -> str:
     return cell[1:] if ESCAPED.match(cell) else cell
 
 
+@verb
 def load(text: str, *, actor: Actor, reason: str = "") -> Outcome:
     """Set every override that a file names, in one transaction and one batch of history. All or nothing.
 

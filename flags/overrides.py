@@ -19,6 +19,7 @@ from flags.recording import (
     record,
     writing,
 )
+from flags.repeating import verb
 from tenants.models import Company
 
 WRITE = ("flags:write", "tenants:write")
@@ -40,6 +41,7 @@ def _locked(company: Company, flag: Flag) -> Override | None:
     return Override.objects.select_for_update().filter(company=company, flag=flag).order_by("pk").first()
 
 
+@verb
 def set_override(
     company: Company,
     key: str,
@@ -91,6 +93,7 @@ def set_override(
     return override
 
 
+@verb
 def remove_override(
     company: Company,
     key: str,
@@ -146,6 +149,7 @@ class Outcome:
     unchanged: int
 
 
+@verb
 def set_overrides(wishes: Sequence[Wish], *, actor: Actor, reason: str = "") -> Outcome:
     """Set many overrides in one transaction and one batch of history. All or nothing.
 

@@ -9,6 +9,7 @@ from flags import changes, companies
 from flags.exceptions import ChangeRefused
 from flags.models import Override
 from flags.recording import Actor, authorise, writing
+from flags.repeating import verb
 from tenants.models import Company, Membership, Role, User
 
 
@@ -40,6 +41,7 @@ class Provisioned:
     overrides_added: int
 
 
+@verb
 def provision(
     slug: str,
     name: str,

@@ -29,6 +29,7 @@ from flags.recording import (
     writing,
 )
 from flags.releasemodels import Gate, GateSignOff, GateTemplate, Promotion, Release
+from flags.repeating import verb
 from tenants.models import ReleaseChannel, User
 
 WRITE = "releases:write"
@@ -82,6 +83,7 @@ def _touch(flag: Flag) -> None:
     flag.save(update_fields=["version", "updated_at"])
 
 
+@verb
 def start(key: str, *, actor: Actor, reason: str = "") -> Release:
     """Begin a release: on in the first channel, off in every later one (seed 001, section 4, step 1).
 
@@ -120,6 +122,7 @@ def start(key: str, *, actor: Actor, reason: str = "") -> Release:
     return release
 
 
+@verb
 def sign_off(key: str, gate_id: uuid.UUID, *, actor: Actor, note: str = "", link: str = "") -> GateSignOff:
     """Give one's word that a gate holds, for the present stay in the channel. Raises Missing, or ChangeRefused."""
     authorise(actor, WRITE)
@@ -149,6 +152,7 @@ def sign_off(key: str, gate_id: uuid.UUID, *, actor: Actor, note: str = "", link
     return word
 
 
+@verb
 def promote(
     key: str,
     *,
@@ -226,6 +230,7 @@ def promote(
     return release
 
 
+@verb
 def roll_back(key: str, to: str | None, *, actor: Actor, reason: str, version: int | None = None) -> Release | None:
     """Take a flag back to an earlier channel, or with None out of all. One action, no gates; a reason is required.
 
@@ -291,6 +296,7 @@ def _furthest(flag: Flag, channels: Sequence[ReleaseChannel]) -> ReleaseChannel 
     return on[-1] if on else None
 
 
+@verb
 def finish(key: str, *, actor: Actor, reason: str = "") -> Release:
     """End a release that has reached the last channel. Its answers stay; its gates no longer stand in the way."""
     authorise(actor, WRITE)
@@ -314,6 +320,7 @@ def finish(key: str, *, actor: Actor, reason: str = "") -> Release:
     return release
 
 
+@verb
 def pause(key: str, *, actor: Actor, reason: str = "") -> Release:
     """Hold a release where it is: nothing is promoted, and the soak stops counting. The answers stay."""
     authorise(actor, WRITE)
@@ -330,6 +337,7 @@ def pause(key: str, *, actor: Actor, reason: str = "") -> Release:
     return release
 
 
+@verb
 def resume(key: str, *, actor: Actor, reason: str = "") -> Release:
     """Let a paused release go on. The time it was paused does not count as soak."""
     authorise(actor, WRITE)

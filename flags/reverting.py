@@ -17,6 +17,7 @@ from flags.exceptions import ChangeRefused, Conflict, Missing
 from flags.impact import Proposed
 from flags.models import Change, ChannelDefault, Flag, Grant, OptIn, Override
 from flags.recording import Actor, plain, writing
+from flags.repeating import verb
 from tenants.models import Company, Plan, User
 
 State = dict[str, Any]
@@ -40,6 +41,7 @@ def goes_in_steps(change: Change) -> bool:
     return change.verb in WHOLES and change.after.get("deed", "reset") not in OF_OVERRIDES
 
 
+@verb
 def revert(change: Change, *, actor: Actor, reason: str = "", batch: UUID | None = None) -> None:
     """Bring back what a change replaced, as a change of its own.
 

@@ -8,6 +8,7 @@ from flags import changes
 from flags.changes import UNSET
 from flags.models import Flag, Override
 from flags.recording import Actor, writing
+from flags.repeating import verb
 from tenants.models import Company
 
 Channels = Mapping[str, Mapping[str, Any] | None]
@@ -22,6 +23,7 @@ class Outcome:
     override: Override | None = None
 
 
+@verb
 def revise_flag(
     key: str,
     *,
@@ -58,6 +60,7 @@ def revise_flag(
         return Flag.objects.get(pk=key)
 
 
+@verb
 def put_flag(
     key: str,
     enabled: bool,

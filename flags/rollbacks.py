@@ -23,6 +23,7 @@ from flags.impact import COMPANIES_AT_ONCE, companies_with
 from flags.manyoverrides import Move, State, Witness, move_many, states
 from flags.models import Change, Flag
 from flags.recording import Actor, authorise, check_version, clean_reason, locked_flag, plain, record, writing
+from flags.repeating import verb
 from tenants.models import Company
 
 WRITE = ("releases:write", "flags:write")
@@ -38,6 +39,7 @@ class Outcome:
     unchanged: int
 
 
+@verb
 def roll_back_companies(
     key: str, companies: Iterable[Company] | None, *, actor: Actor, reason: str, version: int | None = None
 ) -> Outcome:
@@ -78,6 +80,7 @@ def turn_off(flag: Flag, companies: Collection[UUID], *, actor: Actor, reason: s
     return Outcome(witness.batch, move_many(flag, moves, witness), len(already))
 
 
+@verb
 def undo_batch(batch: uuid.UUID, *, actor: Actor, reason: str = "") -> Outcome:
     """Bring back the overrides that a batch replaced, set or removed, as one batch that can be undone itself.
 

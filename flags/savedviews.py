@@ -8,6 +8,7 @@ import uuid
 from flags.exceptions import ChangeRefused, Invalid, Missing
 from flags.querytext import LONGEST
 from flags.recording import authorise, clean_text, writing
+from flags.repeating import verb
 from flags.viewmodels import SavedView
 from tenants.models import User
 
@@ -15,6 +16,7 @@ MOST = 30
 LONGEST_NAME = 40
 
 
+@verb
 def save_view(person: User, of: str, name: str, query: str) -> SavedView:
     """Keep a query under a name; one of that name, in whatever case, is replaced. Raises Invalid, ChangeRefused."""
     authorise(person, ())
@@ -35,6 +37,7 @@ def save_view(person: User, of: str, name: str, query: str) -> SavedView:
     return view
 
 
+@verb
 def rename_view(person: User, pk: uuid.UUID, name: str) -> SavedView:
     """Give a view of one's own another name. Raises Missing, Invalid, or ChangeRefused where the name is taken."""
     authorise(person, ())
@@ -48,6 +51,7 @@ def rename_view(person: User, pk: uuid.UUID, name: str) -> SavedView:
     return view
 
 
+@verb
 def delete_view(person: User, pk: uuid.UUID) -> SavedView:
     """Delete a view of one's own, and return what it was. Raises Missing."""
     authorise(person, ())

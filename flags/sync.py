@@ -18,6 +18,7 @@ from flags import announcements, features, registry, snapshots
 from flags.catalogue import Feature
 from flags.models import Change, ChannelDefault, Flag, Requirement, RetiredKey
 from flags.recording import line, writing
+from flags.repeating import verb
 from tenants import roles
 from tenants.models import Plan, ReleaseChannel
 
@@ -67,6 +68,7 @@ def _inherited(flag: Flag, feature: Feature | None) -> tuple[bool, str]:
     return (flag.inherited_enabled, flag.inherited_from) if flag.inherited_from == CATALOGUE else (False, "")
 
 
+@verb
 def sync_flags(using: str = DEFAULT_DB_ALIAS) -> SyncReport:
     """Make the catalogue flags that the database lacks, and update the defaults that nobody but us has set.
 

@@ -298,6 +298,23 @@ def _is_write(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES
 
 
+# Several transactions of an operator's, and a question that is asked until it is answered.
+NEVER_REPEATED = {("flags.loadscale", name) for name in ("load", "_load_flags", "_load_companies", "_load_overrides")}
+NEVER_REPEATED |= {("flags.lostanswers", "was_saved")}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_whatever_takes_the_writers_lock_is_repeated_after_a_deadlock(name):
+    functions = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.FunctionDef)]
+    writers = [one for one in functions if any(_takes_the_lock(node) for node in ast.walk(one))]
+    forgotten = {(name, one.name) for one in writers if "verb" not in map(ast.unparse, one.decorator_list)}
+    assert forgotten - NEVER_REPEATED == set()
+
+
+def _takes_the_lock(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "writing"
+
+
 @pytest.mark.parametrize(
     ("code", "is_caught"),
     [

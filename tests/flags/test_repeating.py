@@ -2,17 +2,21 @@
 
 import threading
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from unittest import mock
 
 import psycopg
 import pytest
 from django.db import OperationalError, connection, transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flags import changes, usage
 from flags.models import Change, Flag
 from flags.recording import writing
 from flags.releasemodels import DailyUsage, Usage
-from flags.repeating import once_more_after_a_deadlock
+from flags.repeating import verb
 from tenants import rls
 from tests.factories import CompanyFactory, FlagFactory
 from tests.flags.asking import in_thread
@@ -20,41 +24,80 @@ from tests.flags.asking import in_thread
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Verb:
+PROBLEMS = {
+    "deadlock": psycopg.errors.DeadlockDetected,
+    "serialization": psycopg.errors.SerializationFailure,
+    "lock time-out": psycopg.errors.LockNotAvailable,
+    "end of the server": psycopg.errors.AdminShutdown,
+}
+GIVES_WAY = {"deadlock", "serialization"}
+
+
+class Attempts:
     """Fails as often as there are problems, and then succeeds."""
 
-    def __init__(self, *problems: psycopg.Error) -> None:
-        self.problems, self.asked = list(problems), 0
+    __name__ = "attempts"
+
+    def __init__(self, *problems: str) -> None:
+        self.problems, self.made = list(problems), 0
 
     def __call__(self, answer: str) -> str:
-        self.asked += 1
+        self.made += 1
         if self.problems:
-            raise OperationalError("ended") from self.problems.pop(0)
+            raise OperationalError("ended") from PROBLEMS[self.problems.pop(0)]()
         return answer
 
-    __name__ = "verb"
 
-
-@pytest.mark.parametrize("problem", [psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure])
+@pytest.mark.parametrize("problem", sorted(GIVES_WAY))
 def test_who_gave_way_tries_once_more(problem):
-    verb = Verb(problem())
-    assert once_more_after_a_deadlock(verb)("done") == "done"
-    assert verb.asked == 2
+    attempts = Attempts(problem)
+    assert verb(attempts)("done") == "done"
+    assert attempts.made == 2
 
 
-@pytest.mark.parametrize(
-    ("problems", "asked"),
-    [
-        ([psycopg.errors.DeadlockDetected(), psycopg.errors.DeadlockDetected()], 2),
-        ([psycopg.errors.LockNotAvailable()], 1),
-        ([psycopg.errors.AdminShutdown()], 1),
-    ],
-)
-def test_but_not_for_ever_and_for_nothing_else(problems, asked):
-    verb = Verb(*problems)
-    with pytest.raises(OperationalError):
-        once_more_after_a_deadlock(verb)("done")
-    assert verb.asked == asked
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(sorted(PROBLEMS)), max_size=4), st.integers(1, 4))
+def test_whatever_happens_it_is_attempted_twice_at_most_and_for_nothing_else(problems, depth):
+    """Also where verbs are made of verbs: two attempts on each of four floors would be sixteen."""
+    attempts = Attempts(*problems)
+    whole = attempts
+    for _ in range(depth):
+        whole = verb(whole)
+    first, second = [*problems, "", ""][:2]
+    is_done = not first or (first in GIVES_WAY and not second)
+    with mock.patch("flags.repeating.time.sleep"):
+        with nullcontext() if is_done else pytest.raises(OperationalError):
+            assert whole("done") == "done"
+        assert attempts.made == (2 if first in GIVES_WAY else 1)
+        assert verb(Attempts("deadlock"))("done") == "done", "The next one may be repeated again."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_undone_by_itself_is_not_attempted_again():
+    attempts = Attempts("deadlock")
+
+    @verb
+    def change() -> str:
+        with transaction.atomic(savepoint=False):
+            return attempts("done")
+
+    with pytest.raises(OperationalError, match="ended"), transaction.atomic():
+        change()
+    assert attempts.made == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_due_on_commit_is_due_once():
+    due, attempts = [], Attempts("deadlock")
+
+    @verb
+    def change() -> None:
+        with writing("test a verb"):
+            transaction.on_commit(lambda: due.append(attempts.made))
+            attempts("done")
+
+    change()
+    assert due == [2]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -62,7 +105,7 @@ def test_the_second_attempt_is_all_there_is_in_history():
     flag = FlagFactory()
     problems = [psycopg.errors.DeadlockDetected()]
 
-    @once_more_after_a_deadlock
+    @verb
     def delete() -> None:
         with writing("test a verb"):
             changes.delete_flag(flag.pk, actor=None, reason="gone")

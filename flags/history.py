@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import reduce
@@ -24,6 +24,7 @@ VIA = ("console", "company", "api", "command", "shell", "system")
 ORDER = ("at", "id")
 LOOKED_THROUGH = 5_000
 """How many lines of history are looked through for a text at a time."""
+READ_AT_ONCE = 1_000
 LOOKED_AT_FIRST = 500
 """How many are tried before: databases take text for rare, and read and sort all lines where a few fill a page."""
 
@@ -65,6 +66,21 @@ def page_of_changes(
     if backwards:
         return Page(found.rows, end, found.next, unfinished=True)
     return Page(found.rows, found.previous, end, unfinished=True)
+
+
+def every_change(**filters: Any) -> Iterator[Change]:
+    """Yield the whole history that matches, newest first; filters are those of `find_changes`.
+
+    Read page by page: whatever there is of it, little is held at once, and no question takes long. What is written
+    meanwhile is newer than where reading began, and left out.
+    """
+    after = ""
+    while True:
+        page = page_of_changes(READ_AT_ONCE, after=after, **filters)
+        yield from page.rows
+        after = page.next
+        if not after:
+            return
 
 
 def _exactly(

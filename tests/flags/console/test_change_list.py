@@ -9,6 +9,7 @@ import pytest
 import time_machine
 
 from flags import changes, companies, rollbacks
+from flags import history as history_of_changes
 from flags.console import history
 from flags.console import historyfiles as door
 from flags.models import Change, Flag, Override
@@ -21,7 +22,7 @@ FILE = "/super-admin/changes.csv"
 
 
 def rows(response) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(response.content.decode())))
+    return list(csv.reader(io.StringIO(response.getvalue().decode())))
 
 
 # The list
@@ -170,7 +171,7 @@ def test_the_file_holds_exactly_what_is_shown(alices, alice, acme):
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"].startswith('attachment; filename="headgate-changes-')
     assert response["Cache-Control"] == "no-store"
-    assert not response.streaming
+    assert response.streaming
 
 
 def test_it_holds_all_pages(alices):
@@ -190,14 +191,37 @@ def test_no_cell_is_a_formula(alices, alice, begin):
     assert dict(zip(header, line, strict=True))["reason"] == f"'{nasty}"
 
 
-def test_it_says_when_it_is_not_all(alices, monkeypatch):
-    monkeypatch.setattr(door, "EXPORTED_AT_MOST", 3)
-    ChangeFactory.create_batch(3)
-    assert len(rows(alices.get(FILE))) == 4
-    ChangeFactory()
-    lines = rows(alices.get(FILE))
-    assert len(lines) == 5
-    assert lines[-1] == ["Only the newest 3 lines are here. Narrow the filters for the others."]
+@pytest.mark.parametrize("query", ["", "?q=contract", "?verb=set_default&since=2020-01-01"])
+def test_it_holds_all_there_is_each_line_once_and_in_order(alices, monkeypatch, query):
+    """In whatever portions it is read and written, and also where a text is found in few lines."""
+    for module, name, number in (
+        (history_of_changes, "READ_AT_ONCE", 3),
+        (history_of_changes, "LOOKED_AT_FIRST", 2),
+        (history_of_changes, "LOOKED_THROUGH", 4),
+        (door, "WRITTEN_AT_ONCE", 2),
+    ):
+        monkeypatch.setattr(module, name, number)
+    for number in range(17):
+        reason = "a trial" if 7 <= number < 13 else "contract 881"
+        ChangeFactory(reason=reason, request_id=f"request-{number}")
+    found = [change.request_id for change in Change.objects.all() if "q=" not in query or "con" in change.reason]
+    assert len(found) == (11 if "q=" in query else 17)
+    header, *lines = rows(alices.get(FILE + query))
+    assert [line[header.index("request_id")] for line in lines] == found
+    told = json.loads(alices.get(FILE.replace("csv", "json") + query).getvalue())
+    assert [line["request_id"] for line in told["changes"]] == found
+    assert told["complete"] is True
+
+
+def test_of_a_file_little_is_held_at_once(alices, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(history_of_changes, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(door, "WRITTEN_AT_ONCE", 2)
+    ChangeFactory.create_batch(6)
+    parts = iter(alices.get(FILE).streaming_content)
+    assert len(next(parts).splitlines()) == 3
+    with django_assert_num_queries(1):
+        assert len(next(parts).splitlines()) == 2
+    assert len(b"".join(parts).splitlines()) == 2
 
 
 # The way back
@@ -304,7 +328,7 @@ def test_flag_company_and_person_pages_link_to_files_of_exactly_their_lines(alic
     ):
         shown = alices.get(page).content.decode()
         [file] = re.findall(r'href="(/super-admin/changes.json[^"]+)"', shown)
-        assert [line["verb"] for line in json.loads(alices.get(file).content)["changes"]] == verbs
+        assert [line["verb"] for line in json.loads(alices.get(file).getvalue())["changes"]] == verbs
         assert file.replace("changes.json", "changes.csv") in shown
     listed = alices.get(HISTORY, {"person": cora.pk})
     assert "Cora" in text_of(listed)

@@ -32,6 +32,8 @@ def _with_exception(page: Callable[..., HttpResponse]) -> Callable[..., HttpResp
 
 def _refused_page(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Say who may not, or which feature is off, why, and whom to ask. An internal flag is never named."""
+    if isinstance(exception, FeatureDisabled):
+        request.problem_code = exception.code  # type: ignore[attr-defined]  # For the security log.
     if not isinstance(exception, FeatureDisabled) or exception.is_internal:
         return defaults.permission_denied(request, exception)
     try:

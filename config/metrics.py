@@ -11,19 +11,20 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from flags import guardedcache, snapshots, usage, watching
+from tenants import refusals
 
 prometheus_client: Any = None
 if find_spec("prometheus_client"):  # The extra `metrics`.
     import prometheus_client
-    from prometheus_client.core import GaugeMetricFamily
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 BEARER = "Bearer "
 
 
 class Collector:
-    """The state of answers in this process, as gauges."""
+    """The state of answers in this process, as gauges, and how many requests it has refused."""
 
-    def collect(self) -> Iterator["GaugeMetricFamily"]:
+    def collect(self) -> Iterator["CounterMetricFamily | GaugeMetricFamily"]:
         """Yield each figure with what it means."""
         known = snapshots.known()
         yield GaugeMetricFamily(
@@ -35,6 +36,10 @@ class Collector:
         yield GaugeMetricFamily(
             "headgate_cache_left_alone", "1 while a failing cache is left alone.", int(guardedcache.is_left_alone())
         )
+        refused = CounterMetricFamily("headgate_refusals", "Requests that were refused, by status.", labels=["status"])
+        for status in refusals.REFUSALS:
+            refused.add_metric([str(status)], refusals.counted[status])
+        yield refused
         if settings.FLAGS_FRESHNESS == "streamed":
             yield GaugeMetricFamily(
                 "headgate_watcher_age_seconds",

@@ -13,7 +13,19 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from tenants import credentials, guard, known, patience, principal, provenance, recall, rls, tokens, workspaces
+from tenants import (
+    credentials,
+    guard,
+    known,
+    patience,
+    principal,
+    provenance,
+    recall,
+    refusals,
+    rls,
+    tokens,
+    workspaces,
+)
 from tenants.credentials import BadCredential
 from tenants.principal import ANONYMOUS, Principal
 from tenants.rls import Binding
@@ -72,6 +84,8 @@ class TenantMiddleware:
         if not request.principal.is_anonymous:  # type: ignore[attr-defined]
             # Neither a shared cache nor the next person at this browser sees what was made for somebody.
             response.headers.setdefault("Cache-Control", "private, no-store")
+        if not request.path_info.startswith(DOORSTEP):
+            refusals.note(request, response)
         is_known = request.principal.token is not None and not request.is_recalled  # type: ignore[attr-defined]
         if is_known and response.status_code < 500:
             # After the request: within it, the row would stay locked and all users of one token would queue.

@@ -25,7 +25,7 @@ FORGOTTEN_AFTER = timedelta(hours=24)
 LONGEST_EMAIL = 254
 MOST_TO_FORGET = 500
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("headgate.security")
 
 
 class SignInRefused(Exception):

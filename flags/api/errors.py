@@ -76,6 +76,7 @@ def describe(
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a problem. `errors` maps bad fields to messages; `extra` holds members of its own kind."""
+    request.problem_code = code  # type: ignore[attr-defined]  # For the security log.
     problem: dict[str, Any] = {
         "type": TYPE + code.lower().replace("_", "-"),
         "title": code.replace("_", " ").capitalize(),

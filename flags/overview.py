@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Concat, StrIndex
 
 from flags import staleness
 from flags.catalogue import CATEGORIES
@@ -24,7 +24,7 @@ FEW_OVERRIDES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """All that the look of a flag in a list rests on, its switch aside. Two that are equal look the same."""
+    """All that the look of a flag in a list rests on. Two that are equal look the same."""
 
     key: str
     name: str
@@ -38,10 +38,17 @@ class Look:
     needs_grant: bool
     is_self_service: bool
     minimum_plan_id: str | None
+    default_enabled: bool
+    version: int
     channels: tuple[ChannelState, ...]
     overrides_on: int
     overrides_off: int
     stale: str
+
+    @property
+    def asked_with(self) -> str:
+        """What its switch says besides: which version of the flag was seen."""
+        return f"?version={self.version}"
 
 
 OF_THE_FLAG = tuple(field.name for field in fields(Look) if hasattr(Flag, field.name))
@@ -148,8 +155,9 @@ def categories() -> list[str]:
 
 def by_category(flags: QuerySet[Flag]) -> QuerySet[Flag]:
     """Order flags by category as lists show them, and by name within."""
-    ranks = [When(category=category, then=Value(rank)) for rank, category in enumerate(CATEGORIES)]
-    return flags.order_by(Case(*ranks, default=Value(len(CATEGORIES))), "category", "name", "key")
+    # Where its name stands in the list of categories, last first: one expression, where a CASE would be one for each.
+    rank = StrIndex(Value(f"|{'|'.join(reversed(CATEGORIES))}|"), Concat(Value("|"), "category", Value("|")))
+    return flags.order_by(rank.desc(), "category", "name", "key")
 
 
 def cut(flags: QuerySet[Flag], first: int, last: int) -> QuerySet[Flag]:
@@ -192,12 +200,13 @@ def page_of_overrides(
     else:
         companies = companies.filter(Exists(overrides.filter(company=OuterRef("pk"))))
     page = stretch(companies, ("name", "id"), size, after=after, before=before)
-    found = {
-        override.company_id: override
-        for override in overrides.filter(company__in=page.rows).order_by().select_related("company", "created_by")
-    }
+    theirs = overrides.filter(company__in=page.rows).order_by().select_related("created_by")
+    found = {override.company_id: override for override in theirs}
     # One that was taken away between the two questions is no longer there.
-    return replace(page, rows=[found[company.pk] for company in page.rows if company.pk in found])
+    rows = [(found[company.pk], company) for company in page.rows if company.pk in found]
+    for override, company in rows:
+        override.company = company
+    return replace(page, rows=[override for override, _ in rows])
 
 
 def page_of_grants(flag: Flag, size: int, *, q: str = "", after: str = "", before: str = "") -> Stretch:

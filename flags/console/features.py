@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import Any
+from urllib.parse import quote
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
@@ -17,14 +18,7 @@ from flags.console.forms import ChangeForm
 from flags.console.gate import through_gate
 from flags.console.overridegate import drawer_of, override_of, through_override_gate, through_reset_gate
 from flags.console.paging import Page, address
-from flags.console.responses import (
-    console_view,
-    done,
-    here,
-    malformed,
-    page_or_fragment,
-    way_back,
-)
+from flags.console.responses import console_view, done, here, malformed, page_or_fragment, sent, way_back
 from flags.evaluation import OverrideFact
 from flags.exceptions import Missing
 from flags.impact import Proposed
@@ -77,6 +71,7 @@ def company_features(request: HttpRequest, slug: str) -> HttpResponse:
         ],
         "page": page,
         "here": here(request),
+        **_addresses(request, company),
     }
     said = f"{page.total} feature{'' if page.total == 1 else 's'}"
     return page_or_fragment(request, "console/company_features.html", "console/_feature_list.html", context, said=said)
@@ -102,7 +97,7 @@ def company_override_reset(request: HttpRequest, slug: str, key: str) -> HttpRes
 def company_override_pause(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """Keep the company's own answer without counting it, or let it count again."""
     company, flag = company_or_404(slug), _flag_or_404(key)
-    form = PauseForm(request.POST or request.GET)
+    form = PauseForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     said = form.cleaned_data
@@ -143,7 +138,7 @@ def company_override_pause(request: HttpRequest, slug: str, key: str) -> HttpRes
 def company_choice_remove(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """Take back what the company chose for itself, so that it inherits again."""
     company, flag = company_or_404(slug), _flag_or_404(key)
-    form = ChangeForm(request.POST or request.GET)
+    form = ChangeForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     said = form.cleaned_data
@@ -180,6 +175,15 @@ def _back(request: HttpRequest, company: Company, flag: Flag) -> str:
     return way_back(request, request.POST.get("next") or request.GET.get("next", ""), home)
 
 
+def _addresses(request: HttpRequest, company: Company) -> dict[str, str]:
+    """Return where the links of all rows lead: worked out once, and not for each."""
+    return {
+        "own_url": reverse("console:company_features", args=[company.slug]),
+        "flags_url": reverse("console:flag_list"),
+        "next": quote(here(request)),
+    }
+
+
 def _changed(request: HttpRequest, company: Company, flag: Flag, place: str) -> HttpResponse:
     """Answer after an override was changed: with the feature's row, or the way back to it."""
     [row] = companyfeatures.feature_rows(
@@ -189,6 +193,6 @@ def _changed(request: HttpRequest, company: Company, flag: Flag, place: str) -> 
         request,
         back=_back(request, company, flag),
         part="console/_feature_row.html",
-        context={"company": company, "row": row, "here": here(request)},
+        context={"company": company, "row": row, **_addresses(request, company)},
         target=f"#feature-{flag.key}",
     )

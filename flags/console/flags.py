@@ -16,6 +16,7 @@ from flags.console.channelcompanies import COMPANIES_SHOWN, companies_context
 from flags.console.flagparts import ALL, COMPANIES, GRANTS, HISTORY, OVERRIDES, parts_at_once
 from flags.console.forms import FlagForm, GrantsForm, NewFlagForm, PickForm
 from flags.console.history import Entry, entries, files
+from flags.console.overriderows import page_of_overrides
 from flags.console.paging import Page
 from flags.console.responses import (
     console_view,
@@ -111,9 +112,7 @@ def flag_context(request: HttpRequest, key: str, parts: frozenset[str] = ALL) ->
     if COMPANIES in parts:
         context |= companies_context(request.GET, flag, row.channels, channels.companies, at)
     if OVERRIDES in parts:
-        context["overrides"] = overview.page_of_overrides(
-            flag, OVERRIDES_SHOWN, number=row.overrides, **context["asked"]
-        )
+        context["overrides"] = page_of_overrides(flag, OVERRIDES_SHOWN, number=row.overrides, **context["asked"])
     if GRANTS in parts:
         context["grants"] = overview.page_of_grants(flag, GRANTS_SHOWN, **GrantsForm(request.GET).wanted)
     if HISTORY in parts:

@@ -23,6 +23,7 @@ from flags.console.responses import (
     page_or_fragment,
     say_what_changed,
     seen_by,
+    sent,
     status_of,
     wants_fragment,
 )
@@ -73,7 +74,7 @@ def member_revoke(request: HttpRequest, slug: str, user: UUID, key: str) -> Http
     company = company_or_404(slug)
     membership = member_or_404(company, user)
     flag = get_object_or_404(Flag, key=key)
-    form = ChangeForm(request.POST or request.GET)
+    form = ChangeForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     said = form.cleaned_data

@@ -19,7 +19,7 @@ from flags.companyimpact import CompanyImpact, impact_of_move
 from flags.console.forms import ChangeFilterForm, ChangeForm, CursorForm, check_typed
 from flags.console.gate import through_gate
 from flags.console.paging import address
-from flags.console.responses import console_view, go_to, malformed, page_or_fragment, say_what_changed, way_back
+from flags.console.responses import console_view, go_to, malformed, page_or_fragment, say_what_changed, sent, way_back
 from flags.exceptions import Missing
 from flags.models import Change, Flag
 from flags.requests import HttpRequest
@@ -150,7 +150,7 @@ def change_revert(request: HttpRequest, pk: UUID) -> HttpResponse:
     change = get_object_or_404(Change, pk=pk)
     if reverting.goes_in_steps(change):
         return go_to(request, reverse("console:batch_undo", args=[change.batch]))
-    form = ChangeForm(request.POST or request.GET)
+    form = ChangeForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     back = way_back(request, form.cleaned_data["next"], reverse("console:change_list"))

@@ -9,7 +9,7 @@ from flags import changes, companyfeatures
 from flags.companyimpact import impact_of_override
 from flags.console.forms import ChangeForm, OverrideForm
 from flags.console.gate import through_gate
-from flags.console.responses import both_values, drawer_target, malformed, page_or_fragment, status_of
+from flags.console.responses import both_values, drawer_target, malformed, page_or_fragment, sent, status_of
 from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused
 from flags.impact import Proposed
@@ -104,7 +104,7 @@ def through_reset_gate(
     finish: Callable[[str], HttpResponse],
 ) -> HttpResponse:
     """Take one company's own answer away, so that it inherits again. Shows first what it inherits."""
-    form = ChangeForm(request.POST or request.GET)
+    form = ChangeForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     said = form.cleaned_data

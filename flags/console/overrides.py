@@ -12,10 +12,11 @@ from flags import overview, roster
 from flags.console.flags import OVERRIDES_SHOWN, flag_context
 from flags.console.forms import PickForm
 from flags.console.overridegate import drawer_of, override_of, through_override_gate, through_reset_gate
+from flags.console.overriderows import OverrideRow, page_of_overrides
 from flags.console.paging import counted, on_its_page
 from flags.console.responses import came_by_itself, console_view, fragment, page_or_fragment, wants_fragment, way_back
 from flags.console.switches import flag_changed
-from flags.models import Flag, Override
+from flags.models import Flag
 from flags.requests import HttpRequest
 from tenants.models import Company
 
@@ -33,10 +34,10 @@ def flag_overrides(request: HttpRequest, key: str) -> HttpResponse:
     flag = get_object_or_404(overview.with_override_counts(Flag.objects.all()), key=key)
     row = overview.FlagRow(flag, [], flag.overrides_on, flag.overrides_off)
     if request.GET.get("place") == "row":
-        first = overview.page_of_overrides(flag, SHOWN_IN_ROW, number=row.overrides).rows
+        first = page_of_overrides(flag, SHOWN_IN_ROW, number=row.overrides).rows
         return fragment(request, "console/_override_list.html", {"row": row, "differing": first})
     asked = PickForm(request.GET).filters()
-    found = overview.page_of_overrides(flag, OVERRIDES_SHOWN, number=row.overrides, **asked)
+    found = page_of_overrides(flag, OVERRIDES_SHOWN, number=row.overrides, **asked)
     context = {"flag": flag, "overrides": found, "asked": asked}
     if came_by_itself(request, "override-table"):
         return fragment(request, "console/_override_table.html", context)
@@ -108,8 +109,8 @@ def _changed(request: HttpRequest, flag: Flag, place: str, *, back: str) -> Http
     return flag_changed(request, flag.key, place, back, **shown)
 
 
-def _first(flag: Flag) -> list[Override]:
-    return overview.page_of_overrides(flag, SHOWN_IN_ROW).rows
+def _first(flag: Flag) -> list[OverrideRow]:
+    return page_of_overrides(flag, SHOWN_IN_ROW).rows
 
 
 def _like(text: str) -> list[Company]:

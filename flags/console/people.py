@@ -26,6 +26,7 @@ from flags.console.responses import (
     page_or_fragment,
     say_what_changed,
     seen_by,
+    sent,
     status_of,
     wants_fragment,
     way_back,
@@ -154,7 +155,7 @@ def member_remove(request: HttpRequest, slug: str, user: UUID) -> HttpResponse:
     """End somebody's belonging, and with it their grants there."""
     company = company_or_404(slug)
     membership = member_or_404(company, user)
-    form = ChangeForm(request.POST or request.GET)
+    form = ChangeForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     if request.method == "GET":

@@ -25,6 +25,7 @@ from flags.console.responses import (
     fragment,
     malformed,
     page_or_fragment,
+    sent,
     wants_fragment,
     way_back,
 )
@@ -53,7 +54,7 @@ def release_start(request: HttpRequest, key: str) -> HttpResponse:
     answers = {first.slug: ChannelAnswer(True), **{channel.slug: ChannelAnswer(False) for channel in later}}
     return _step(
         request,
-        ChangeForm(request.POST or request.GET),
+        ChangeForm(sent(request)),
         key,
         "start",
         proposed=Proposed(key, channels=answers),
@@ -65,7 +66,7 @@ def release_start(request: HttpRequest, key: str) -> HttpResponse:
 @console_view("GET", "POST")
 def release_promote(request: HttpRequest, key: str) -> HttpResponse:
     """Let a flag into its next channel, for all of it or a share, past open gates or not, and tell of it."""
-    form = PromoteForm(request.POST or request.GET)
+    form = PromoteForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     card = card_of(key)
@@ -119,7 +120,7 @@ def release_roll_back(request: HttpRequest, key: str) -> HttpResponse:
 
     return _step(
         request,
-        RollBackForm(request.POST or request.GET),
+        RollBackForm(sent(request)),
         key,
         "roll_back",
         act=act,
@@ -147,7 +148,7 @@ def ways_back(key: str) -> list[WayBack]:
 @console_view("GET", "POST")
 def company_roll_back(request: HttpRequest, key: str) -> HttpResponse:
     """Take a feature from the companies chosen, or from all that have it, as one batch that is undone as one."""
-    form = TakeForm(request.POST or request.GET)
+    form = TakeForm(sent(request))
     if not form.is_valid():
         return _nothing_chosen(request, key, form)
     everybody = form.cleaned_data["everybody"]
@@ -198,7 +199,7 @@ def release_finish(request: HttpRequest, key: str) -> HttpResponse:
 def _hold(request: HttpRequest, key: str, verb: str, act: Callable[..., Any]) -> HttpResponse:
     return _step(
         request,
-        ChangeForm(request.POST or request.GET),
+        ChangeForm(sent(request)),
         key,
         "hold",
         name=verb,
@@ -216,7 +217,7 @@ def gate_sign_off(request: HttpRequest, key: str, gate: UUID) -> HttpResponse:
         said = form.cleaned_data
         releases.sign_off(key, gate, actor=why["actor"], note=said["note"], link=said["link"])
 
-    form = SignOffForm(request.POST or request.GET)
+    form = SignOffForm(sent(request))
     return _step(request, form, key, "sign_off", name=f"gate-{gate}", act=act, shown=lambda: {"gate": stands})
 
 

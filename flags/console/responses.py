@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -61,6 +61,17 @@ def came_by_itself(request: HttpRequest, place: str) -> bool:
 def here(request: HttpRequest) -> str:
     """Return the address of the page somebody is on, also while htmx fetches a piece of it."""
     return request.htmx.current_url_abs_path or request.get_full_path()
+
+
+def sent(request: HttpRequest) -> QueryDict:
+    """Return what was sent: the fields of a form, and beside them those of the address.
+
+    The buttons of a long list share one form, so each says in its address which version of its row was seen.
+    """
+    said = request.GET.copy()
+    for name, values in request.POST.lists():
+        said.setlist(name, values)
+    return said
 
 
 def fragment(

@@ -20,6 +20,7 @@ from flags.console.responses import (
     here,
     malformed,
     say_what_changed,
+    sent,
     way_back,
 )
 from flags.evaluation import ChannelAnswer
@@ -33,7 +34,7 @@ from tenants.models import ReleaseChannel
 @console_view("GET", "POST")
 def flag_default(request: HttpRequest, key: str) -> HttpResponse:
     """Turn a flag on or off for every company that has no answer of its own."""
-    form = SwitchForm(request.POST or request.GET)
+    form = SwitchForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     enabled = form.cleaned_data["enabled"]
@@ -52,7 +53,7 @@ def flag_default(request: HttpRequest, key: str) -> HttpResponse:
 def flag_inherit(request: HttpRequest, key: str) -> HttpResponse:
     """Let a flag's default be what the environment, or else the catalogue, says."""
     flag = get_object_or_404(Flag, key=key)
-    form = ChangeForm(request.POST or request.GET)
+    form = ChangeForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     return _switch(
@@ -69,7 +70,7 @@ def flag_inherit(request: HttpRequest, key: str) -> HttpResponse:
 def flag_channel(request: HttpRequest, key: str, channel: str) -> HttpResponse:
     """Give a flag an answer for one release channel, or take it away."""
     stage = get_object_or_404(ReleaseChannel, pk=channel)
-    form = ChannelForm(request.POST or request.GET)
+    form = ChannelForm(sent(request))
     wrong = None
     if not form.is_valid():
         if set(form.errors) != {"percentage"}:
@@ -131,7 +132,7 @@ def flag_revive(request: HttpRequest, key: str) -> HttpResponse:
 @console_view("GET", "POST")
 def flag_delete(request: HttpRequest, key: str) -> HttpResponse:
     """Delete a flag and all its answers, once its key has been typed. The key is never free again."""
-    form = DeleteForm(request.POST or request.GET)
+    form = DeleteForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
 
@@ -196,7 +197,7 @@ def _life(
 
     With `minds_others` it is refused where somebody changed the flag since the drawer was drawn; a kill never is.
     """
-    form = ChangeForm(request.POST or request.GET)
+    form = ChangeForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     seen = {"version": form.cleaned_data["version"]} if minds_others else {}
@@ -266,5 +267,9 @@ def flag_changed(request: HttpRequest, key: str, place: str, back: str, **shown:
         context, part, target = flag_context(request, key), "console/_flag_page.html", "#flag-page"
     else:
         [row] = overview.flag_rows([get_object_or_404(staleness.with_facts(Flag.objects.all()), key=key)])
-        context, part, target = {"row": row, "here": here(request)}, "console/_flag_row.html", f"#flag-{key}"
+        context, part, target = (
+            {"row": row, "flag": row.look, "here": here(request)},
+            "console/_flag_row.html",
+            f"#flag-{key}",
+        )
     return done(request, back=back, part=part, context=context | shown, target=target)

@@ -13,7 +13,16 @@ from flags import apitokens, overview, roster
 from flags.console.companyforms import TOKEN_STATES, NewTokenForm, TokenFilterForm
 from flags.console.forms import ChangeForm, check_typed
 from flags.console.paging import address
-from flags.console.responses import console_view, done, drawer_target, here, malformed, page_or_fragment, status_of
+from flags.console.responses import (
+    console_view,
+    done,
+    drawer_target,
+    here,
+    malformed,
+    page_or_fragment,
+    sent,
+    status_of,
+)
 from flags.exceptions import ChangeRefused
 from flags.keyset import stretch
 from flags.requests import HttpRequest
@@ -78,7 +87,7 @@ def token_new(request: HttpRequest) -> HttpResponse:
 def token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     """End a token at once."""
     token = get_object_or_404(ApiToken.objects.select_related("company", "created_by"), pk=pk)
-    form = ChangeForm(request.POST or request.GET)
+    form = ChangeForm(sent(request))
     if not form.is_valid():
         return malformed(request, form)
     refusal: ChangeRefused | None = None

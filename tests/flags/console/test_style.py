@@ -36,6 +36,7 @@ def test_it_shows_what_there_is(sign_in, alice, settings):
 ELSEWHERE = {
     "_account": "stands at the foot of every page's sidebar",
     "_brand": "stands at the head of every page's sidebar",
+    "_channel": "in the head of a company's pages, and in each row of their list",
     "_door_art": "the picture beside the form to sign in",
     "_keys": "stands around every page, opened by ?",
     "_messages": "stands around every page, with what just happened",

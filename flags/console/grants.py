@@ -176,7 +176,7 @@ def _as_held(held: Grant) -> dict[str, Any]:
 
 def _of_flag(key: str) -> str:
     """Return where a flag's page lists its grants."""
-    return reverse("console:flag_detail", args=[key]) + "#grants"
+    return reverse("console:flag_detail", args=[key]) + "?show=all#grants"  # Who is sent there has no scripts.
 
 
 def _pick(

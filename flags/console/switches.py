@@ -30,6 +30,9 @@ from flags.models import Flag
 from flags.requests import HttpRequest
 from tenants.models import ReleaseChannel
 
+# What killed or archived a flag is gone afterwards, and what takes that back stands in its place.
+WAY_BACK = {"kill": "revive", "revive": "kill", "archive": "restore", "restore": "archive"}
+
 
 @console_view("GET", "POST")
 def flag_default(request: HttpRequest, key: str) -> HttpResponse:
@@ -242,8 +245,7 @@ def _switch(
             "action": request.path,
             "drawer_id": f"drawer-{name}-{key}",
             "target": drawer_target(request, f"drawer-{name}-{key}"),
-            # What killed or archived it is gone afterwards, and what takes that back stands in its place.
-            "return_focus": " ".join(f"{one}-{key}" for one in (name, "revive", "restore", "kill", "default")),
+            "return_focus": " ".join(f"{one}-{key}" for one in (name, WAY_BACK.get(kind, "default"), "default")),
             "close_url": back,
             **(shown or {}),
         }

@@ -251,14 +251,22 @@
     returnTo = returns.get(event.detail.xhr) || null;
     if (arrived) arrived.focus();
     else focusReturned();
+    const page = event.detail.boosted && where.querySelector?.("#content");
+    if (!page) return;
+    arrive();
+    if (document.activeElement === document.body) page.focus({ preventScroll: true });
   });
 
-  document.addEventListener("DOMContentLoaded", () => {
+  // A page is there, loaded or, after an undo, put in the place of the one before.
+  const arrive = () => {
     showTheme(savedTheme());
     showTimes();
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }); // where they scroll
     announce([...document.querySelectorAll("#toasts .toast-text")].map((text) => text.textContent).join(" "));
     showToasts();
+  };
+  document.addEventListener("DOMContentLoaded", () => {
+    arrive();
     setInterval(() => showTimes(), 60_000);
   });
 })();

@@ -77,5 +77,5 @@
     }
     showChoice();
   });
-  document.addEventListener("DOMContentLoaded", showChoice);
+  for (const name of ["DOMContentLoaded", "htmx:afterSettle"]) document.addEventListener(name, showChoice);
 })();

@@ -115,3 +115,16 @@ def visit(browser, demo_server: DemoServer, sessions: dict[str, dict], complaint
     for context in contexts:
         context.close()
     assert [complaint for complaint in complaints if not EXPECTED.match(complaint)] == []
+
+
+@pytest.fixture
+def keyboard(visit, demo_server: DemoServer) -> Callable:
+    """Return a function that opens an address, for a super admin or somebody else, who uses no mouse."""
+    keyboards = importlib.import_module("tests.browser.keyboard")
+    return lambda at="/super-admin/", who=None: keyboards.Keyboard(visit(who or demo_server.account("super_admin"), at))
+
+
+@pytest.fixture
+def plain(visit, demo_server: DemoServer) -> Callable:
+    """Return a function that opens an address, for a super admin or somebody else, in a browser without scripts."""
+    return lambda at, who=None: visit(who or demo_server.account("super_admin"), at, java_script_enabled=False)

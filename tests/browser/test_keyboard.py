@@ -2,68 +2,12 @@
 at every stop, and where something opened it comes back to what opened it.
 """
 
-import re
-
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright (the extra e2e)")
 expect = sync_api.expect
 
 pytestmark = pytest.mark.browser
-
-FOCUSED = """() => {
-  const one = document.activeElement;
-  if (!one || one === document.body) return { name: "", seen: true };
-  const ids = (one.getAttribute("aria-labelledby") || "").split(" ");
-  const named = ids.map((id) => document.getElementById(id)?.innerText).join(" ").trim();
-  const name = one.ariaLabel || [...(one.labels || [])].map((label) => label.innerText).join(" ") || named;
-  const isDate = /^date/.test(one.type); // The browser itself marks the part of a date that is to be typed.
-  const marked = isDate || [one, one.parentElement, ...one.querySelectorAll("*")].some((part) => {
-    const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(part);
-    return (outlineStyle !== "none" && outlineWidth !== "0px") || boxShadow !== "none";
-  });
-  return { name: (name || one.textContent || "").trim().replace(/\\s+/g, " "), seen: marked };
-}"""
-
-
-class Keyboard:
-    """A page that is used without a mouse."""
-
-    def __init__(self, page) -> None:
-        self.page = page
-
-    @property
-    def focused(self) -> str:
-        """What has the focus, by name."""
-        return self.page.evaluate(FOCUSED)["name"]
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def type(self, text: str) -> None:
-        self.page.keyboard.type(text)
-
-    def tab_to(self, name: str, key: str = "Tab") -> None:
-        """Press Tab until this has the focus. Whatever has it on the way can be seen to have it."""
-        passed = []
-        for _ in range(250):
-            self.press(key)
-            here = self.page.evaluate(FOCUSED)
-            assert here["seen"], f"Nobody sees that {here['name']!r} has the focus."
-            if re.match(name, here["name"]):
-                return
-            passed.append(here["name"][:30])
-        pytest.fail(f"No Tab leads to {name!r}; it passed {passed[:60]}")
-
-    def is_at(self, locator) -> None:
-        expect(locator).to_be_focused()
-
-
-@pytest.fixture
-def keyboard(visit, demo_server):
-    """Return a function that opens an address, for somebody who uses no mouse."""
-    return lambda at="/super-admin/": Keyboard(visit(demo_server.account("super_admin"), at))
 
 
 def test_find_a_flag_and_switch_it(keyboard):

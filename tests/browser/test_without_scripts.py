@@ -1,5 +1,5 @@
-"""Tokens, people and grants by forms and links alone. Flags, overrides, releases, the Inspector and many companies at
-once are walked without scripts where they are walked with them.
+"""Tokens, additions and what outlives a session, by forms and links alone. Flags and companies have modules of their
+own; releases, the Inspector and many companies at once are walked without scripts where they are walked with them.
 """
 
 import pytest
@@ -8,12 +8,6 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright (
 expect = sync_api.expect
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def plain(visit, demo_server):
-    """Return a function that opens an address in a browser without scripts."""
-    return lambda at: visit(demo_server.account("super_admin"), at, java_script_enabled=False)
 
 
 def test_a_token_is_made_and_revoked(plain):

@@ -75,7 +75,7 @@ def test_a_grant_is_edited_denied_and_revoked_in_place(alices, alice, acme, bob)
     assert f"/super-admin/changes/{line.pk}/revert/" in gone.content.decode()
     assert not Grant.objects.exists()
     changes.grant(acme, bob, KEY, actor=alice)
-    assert alices.post(revoke, {"place": "page"}).url == PAGE + "#grants"
+    assert alices.post(revoke, {"place": "page"}).url == PAGE + "?show=all#grants"
 
 
 def test_with_the_membership_the_grant_ends(alices, alice, acme, bob):

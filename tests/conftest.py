@@ -8,6 +8,7 @@ with its end. To act as the owner of the tables, `with rls.acting_as_nobody()`. 
 Query counts leave out what begins, ends and binds transactions, so that they are the same on both databases.
 """
 
+import gc
 import importlib
 import itertools
 import os
@@ -59,6 +60,17 @@ def lacking(service: str) -> None:
     if os.environ.get("REQUIRE_SERVICES") == "1":
         pytest.fail(f"{service} is required (REQUIRE_SERVICES=1) and not there.", pytrace=False)
     pytest.skip(f"needs {service}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session):
+    """Look for garbage seldom: ten thousand tests are no garbage, and going through all of them takes its time."""
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    gc.enable()
+    return result
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -150,10 +162,26 @@ def _requests_begin_unbound(monkeypatch: pytest.MonkeyPatch) -> None:
     get_response = BaseHandler.get_response
 
     def unbound(self, request):
-        with rls.acting_as_nobody():
+        with _nobody_for_a_request():
             return get_response(self, request)
 
     monkeypatch.setattr(BaseHandler, "get_response", unbound)
+
+
+@contextmanager
+def _nobody_for_a_request():
+    """`rls.acting_as_nobody`, without a savepoint of its own in the transaction of a test: there are many requests."""
+    if not connection.in_atomic_block:
+        with rls.acting_as_nobody():
+            yield
+        return
+    token = rls._current.set(rls.NOBODY)
+    rls._apply(connection.alias)
+    try:
+        yield
+    finally:
+        rls._current.reset(token)
+        rls._apply(connection.alias)
 
 
 def _bound_for_session():

@@ -2,6 +2,9 @@
 
 A file is imported whole or not at all, and every bad line is named. Cells that a spreadsheet would take for a formula
 get an apostrophe in front on the way out, which is taken off on the way in.
+
+A sixth column, `version`, says from which state a line was made, 0 being none: it is refused where somebody has changed
+that meanwhile. A file, or a line, without one is taken at its word, as it must be in another installation.
 """
 
 import csv
@@ -25,6 +28,7 @@ from flags.repeating import verb
 from tenants.models import Company
 
 COLUMNS = ("company", "flag", "enabled", "reason", "expires_at")
+VERSION = "version"
 REQUIRED = ("company", "flag", "enabled")
 WORDS = {"true": True, "false": False}
 PROBLEMS_NAMED = 100
@@ -46,6 +50,7 @@ class Row:
     enabled: bool
     reason: str
     expires_at: datetime | None
+    version: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +62,19 @@ class Problem:
     detail: str
 
 
-def export() -> Iterator[str]:
-    """Yield every override, by company and flag, as the lines of a CSV file."""
+def export(*, versions: bool = False) -> Iterator[str]:
+    """Yield every override, by company and flag, as the lines of a CSV file; with its version if that is wanted."""
+    columns = (*COLUMNS, VERSION) if versions else COLUMNS
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     rows = Override.objects.order_by("company_id", "flag_id").values_list(
-        "company__slug", "flag_id", "enabled", "reason", "expires_at"
+        "company__slug", "flag_id", "enabled", "reason", "expires_at", "version"
     )
-    for number, (slug, key, enabled, reason, expires_at) in enumerate(rows.iterator(chunk_size=2000), start=1):
+    for number, (slug, key, enabled, reason, expires_at, version) in enumerate(rows.iterator(chunk_size=2000), start=1):
         moment = "" if expires_at is None else expires_at.astimezone(UTC).isoformat()
-        writer.writerow([escape(cell) for cell in (slug, key, str(enabled).lower(), reason, moment)])
+        cells = (slug, key, str(enabled).lower(), reason, moment, str(version))
+        writer.writerow([escape(cell) for cell in cells[: len(columns)]])
         if number % ROWS_AT_ONCE == 0:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -90,14 +97,14 @@ def load(text: str, *, actor: Actor, reason: str = "") -> Outcome:
     """Set every override that a file names, in one transaction and one batch of history. All or nothing.
 
     Overrides the file does not name stay. `reason` serves lines without their own. Raises Invalid with `lines`, the
-    first hundred problems as {line, column, detail}.
+    first hundred problems as {line, column, detail}; a lost race is one, where a line names its version.
     """
     authorise(actor, WRITE)
     with writing("import overrides"):
         rows, problems = _read(text, reason)
         existing = _existing({row.company.pk for row in rows})
         changed = [row for row in rows if _differs(row, existing.get((row.company.pk, row.key)))]
-        problems += _expired(changed, existing)
+        problems += _expired(changed, existing) + _overtaken(changed, existing)
         if problems:
             raise _refusal(problems)
         batch = uuid.uuid4()
@@ -125,7 +132,7 @@ def _read(text: str, reason: str) -> tuple[list[Row], list[Problem]]:
     """Return the good lines, and what is wrong with the others."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header = [cell.strip().lower() for cell in _next(reader) or []]
-    strange = [name for name in header if name not in COLUMNS or header.count(name) > 1]
+    strange = [name for name in header if name not in (*COLUMNS, VERSION) or header.count(name) > 1]
     missing = [name for name in REQUIRED if name not in header]
     if strange or missing:
         say = f"The first line must name the columns {', '.join(COLUMNS)}."
@@ -148,15 +155,16 @@ def _read(text: str, reason: str) -> tuple[list[Row], list[Problem]]:
         enabled = WORDS.get(cells["enabled"].lower())
         if enabled is None:
             problems.append(Problem(number, "enabled", "Say true or false."))
-        why, expires_at = "", None
+        why, expires_at, version = "", None, None
         try:
             why = clean_reason(cells.get("reason", "") or reason)
             expires_at = _moment(cells.get("expires_at", ""))
+            version = _version(cells.get(VERSION, ""))
         except ChangeRefused as refusal:
             problems.append(Problem(number, next(iter(refusal.errors)), refusal.detail))
         if len(problems) == found:
             assert enabled is not None
-            rows.append(Row(number, companies[cells["company"]], cells["flag"], enabled, why, expires_at))
+            rows.append(Row(number, companies[cells["company"]], cells["flag"], enabled, why, expires_at, version))
     return rows, problems
 
 
@@ -206,6 +214,15 @@ def _moment(text: str) -> datetime | None:
     raise Invalid(detail, errors={"expires_at": [detail]})
 
 
+def _version(text: str) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        detail = "Give the version that the export named, 0 for an override that is new, or nothing."
+        raise Invalid(detail, errors={VERSION: [detail]})
+    return int(text)
+
+
 def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
     every = list(items)
     for start in range(0, len(every), ROWS_AT_ONCE):
@@ -241,6 +258,18 @@ def _expired(rows: list[Row], existing: dict[tuple[uuid.UUID, str], Override]) -
                 clean_expiry(row.expires_at)
             except Invalid as refusal:
                 problems.append(Problem(row.line, "expires_at", refusal.detail))
+    return problems
+
+
+def _overtaken(rows: list[Row], existing: dict[tuple[uuid.UUID, str], Override]) -> list[Problem]:
+    """Return the lines that were made from another state than is there now. What they say already is no problem."""
+    problems = []
+    for row in rows:
+        override = existing.get((row.company.pk, row.key))
+        if row.version is not None and row.version != (0 if override is None else override.version):
+            now = "It is there no more" if override is None else f"It is version {override.version} by now"
+            detail = f"{now}: somebody changed it meanwhile. Look at what it says, or leave the version out."
+            problems.append(Problem(row.line, VERSION, detail))
     return problems
 
 

@@ -213,10 +213,17 @@ class CompanyOverridesView(CompanyView):
         return Response(OutcomeOutput(outcome).data)
 
 
+class FileQuery(Input):
+    """Whether each line names its version, so that a lost race is told when the file comes back."""
+
+    versions = serializers.BooleanField(required=False, default=False)
+
+
 class OverridesFileView(AdminView):
     """Every override as a CSV file: the export, imported again, changes nothing."""
 
     tag = "Overrides"
+    queries = {"GET": FileQuery}
     outputs = {"GET": {(200, "text/csv"): OpenApiTypes.STR}, "POST": OutcomeOutput}
     scopes = {"GET": (READ_FLAGS, WRITE_FLAGS), "POST": (WRITE_FLAGS,)}
     content_negotiation_class = AnyAccept
@@ -227,7 +234,8 @@ class OverridesFileView(AdminView):
     def get(self, request: Request) -> HttpResponseBase:
         """Export every override as CSV."""
         headers = {"Content-Disposition": 'attachment; filename="overrides.csv"', "Cache-Control": "no-store"}
-        return StreamingHttpResponse(overridefiles.export(), content_type="text/csv; charset=utf-8", headers=headers)
+        lines = overridefiles.export(versions=self.query["versions"])
+        return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
 
     def post(self, request: Request) -> Response:
         """Import overrides from CSV."""

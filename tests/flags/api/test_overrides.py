@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from flags import overridefiles
+from flags import changes, overridefiles
 from flags.models import Change, Flag, Override
 from tests.factories import CompanyFactory, FlagFactory, OverrideFactory
 
@@ -284,6 +284,34 @@ class TestTheFile:
             lines = content(admin.get(FILE)).splitlines()
 
         assert len(lines) == 31
+
+    def test_a_line_that_names_its_version_overwrites_nobody(self, admin, acme, globex):
+        for company, key in ((acme, "api_access"), (acme, "white_label"), (globex, "api_access")):
+            OverrideFactory(company=company, flag=Flag.objects.get(key=key), enabled=False, reason="before")
+        text = content(admin.get(f"{FILE}?versions=1")).replace("false", "true")
+        assert text.startswith(f"{HEADER},version\r\n")
+        changes.set_override(acme, "white_label", False, actor=None, reason="meanwhile")
+        changes.remove_override(globex, "api_access", actor=None)
+        before = list(Override.objects.order_by("pk").values())
+
+        refused = self.load(admin, text)
+
+        assert (refused.status_code, refused.json()["code"]) == (400, "INVALID")
+        told = {(line["column"], line["detail"].partition(":")[0]) for line in refused.json()["lines"]}
+        assert told == {("version", "It is version 2 by now"), ("version", "It is there no more")}
+        assert list(Override.objects.order_by("pk").values()) == before
+        wished = [line for line in text.splitlines() if "globex" not in line and "white_label" not in line]
+        again = "\n".join(wished)
+        assert self.load(admin, again).json()["changed"] == 1
+        assert self.load(admin, again).json() | {"batch": ""} == {"batch": "", "changed": 0, "unchanged": 1}
+
+    def test_a_line_without_a_version_is_taken_at_its_word(self, admin, acme):
+        OverrideFactory(company=acme, flag=Flag.objects.get(key="api_access"), enabled=False, version=7)
+        text = f"{HEADER},version\nacme,api_access,true,,,\nacme,white_label,true,,,0\n"
+        assert self.load(admin, text).json()["changed"] == 2
+        for version in ("-1", "one", "1.0", "9" * 30):
+            text = f"{HEADER},version\nacme,api_access,false,,,{version}\n"
+            assert [line["column"] for line in self.load(admin, text).json()["lines"]] == ["version"]
 
     def test_it_sets_and_changes_in_one_batch(self, admin, acme, globex):
         OverrideFactory(company=globex, flag=Flag.objects.get(key="api_access"), reason="old")

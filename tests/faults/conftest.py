@@ -26,6 +26,10 @@ from tests.faults.servers import Answer, Application, PostgresServer, binary, ev
 HERE = Path(__file__).parent
 FLAG = "driver_management"
 CSRF = "c" * 32
+FROZEN_SECONDS = float(os.environ.get("FROZEN_SECONDS", "2.5"))
+"""For how long a worker is stopped: longer than any answer may be behind."""
+PATIENT = int(30 + FROZEN_SECONDS)
+"""A `timeout` of the server's that outlasts that."""
 
 
 @dataclass
@@ -40,9 +44,9 @@ class Stage:
     cast: dict[str, str] = field(default_factory=dict)
     pids_at_start: list[int] = field(default_factory=list)
 
-    def check(self) -> Answer:
+    def check(self, timeout: float = 20) -> Answer:
         """Ask for Acme's features, as a program does."""
-        return self.app.get("/api/features", Authorization=f"Bearer {self.cast['reader']}")
+        return self.app.call("GET", "/api/features", timeout=timeout, Authorization=f"Bearer {self.cast['reader']}")
 
     def browse(self, who: str, path: str) -> Answer:
         """Open a page, signed in."""
@@ -128,7 +132,8 @@ def whole_stage(servers) -> Iterator[Stage]:
     """Everything, started once."""
     postgres, redis = servers
     with Proxy(postgres.port) as to_postgres, Proxy(redis.port) as to_redis:
-        app = Application(DATABASE_URL=postgres.url(to_postgres.port), CACHE_URL=f"redis://127.0.0.1:{to_redis.port}/0")
+        cache = f"redis://127.0.0.1:{to_redis.port}/0"
+        app = Application(timeout=PATIENT, DATABASE_URL=postgres.url(to_postgres.port), CACHE_URL=cache)
         app.manage("migrate", "--verbosity", "0", DATABASE_URL=postgres.url())
         cast = json.loads(app.manage("shell", "--no-imports", "-c", CAST).stdout.splitlines()[-1])
         with app:
@@ -136,21 +141,42 @@ def whole_stage(servers) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def stage(whole_stage: Stage) -> Iterator[Stage]:
-    """Everything whole, and warm in every worker."""
+def unbroken(whole_stage: Stage) -> Stage:
+    """Everything whole, for tests that break nothing of it."""
     whole_stage.heal()
     eventually(whole_stage.is_whole, 20)
-    whole_stage.warm()
-    whole_stage.pids_at_start = whole_stage.app.pids()
-    yield whole_stage
-    whole_stage.heal()
+    return whole_stage
+
+
+@pytest.fixture
+def stage(unbroken: Stage) -> Iterator[Stage]:
+    """Everything whole, and warm in every worker."""
+    unbroken.warm()
+    unbroken.pids_at_start = unbroken.app.pids()
+    yield unbroken
+    unbroken.heal()
+
+
+@pytest.fixture(scope="session")
+def started_neighbour(whole_stage: Stage) -> Iterator[Application]:
+    """One more instance, with nothing between it and the servers."""
+    with Application(workers=1, DATABASE_URL=whole_stage.postgres.url(), CACHE_URL=whole_stage.redis.url) as app:
+        yield app
+
+
+@pytest.fixture
+def neighbour(stage: Stage, started_neighbour: Application) -> Application:
+    """One more instance, whole and warm."""
+    asked = {"Authorization": f"Bearer {stage.cast['reader']}"}
+    eventually(lambda: _is_fresh(started_neighbour.get("/api/features", **asked)))
+    return started_neighbour
 
 
 class Traffic:
     """Programs that go on asking from other threads while something is broken. A context manager."""
 
-    def __init__(self, stage: Stage, threads: int = 3) -> None:
-        self.stage, self.threads = stage, threads
+    def __init__(self, stage: Stage, threads: int = 3, timeout: float = 20) -> None:
+        self.stage, self.threads, self.timeout = stage, threads, timeout
         self.answers: list[Answer] = []
         self._over = threading.Event()
 
@@ -162,12 +188,12 @@ class Traffic:
     def __exit__(self, *exception: object) -> None:
         self._over.set()
         for running in self._running:
-            running.result(30)
+            running.result(self.timeout + 10)
         self._pool.shutdown()
 
     def _ask(self) -> None:
         while not self._over.is_set():
-            self.answers.append(self.stage.check())
+            self.answers.append(self.stage.check(self.timeout))
             self._over.wait(0.02)
 
 
@@ -184,6 +210,18 @@ def assert_all_answered(answers: list[Answer], within: float) -> None:
     assert wrong == []
     slowest = max(answers, key=lambda answer: answer.seconds)
     assert slowest.seconds < within, slowest
+
+
+def asked_since(during: Traffic, moment: float) -> bool:
+    """Whether somebody has asked and been answered since."""
+    return any(answer.begun > moment for answer in during.answers[-20:])
+
+
+def assert_marked(answers: list[Answer], since: float, until: float) -> None:
+    """Be sure that every check that was made in between, all of it, says that its answer is from the past."""
+    between = [answer for answer in answers if since < answer.begun and answer.ended < until]
+    assert between
+    assert [answer for answer in between if not answer.stale] == []
 
 
 def assert_refused(answer: Answer, within: float = 10.0) -> Any:

@@ -154,10 +154,18 @@ class PostgresServer:
 
 
 class Answer:
-    """What the application answered: `status`, `headers`, `text`, and `seconds` it took. Status 0: no answer at all."""
+    """What the application answered: `status`, `headers`, `text`, and `seconds` it took. Status 0: no answer at all.
 
-    def __init__(self, status: int, headers: Any, text: str, seconds: float) -> None:
-        self.status, self.headers, self.text, self.seconds = status, headers, text, seconds
+    `begun` and `ended` are by time.monotonic.
+    """
+
+    def __init__(self, status: int, headers: Any, text: str, begun: float) -> None:
+        self.status, self.headers, self.text = status, headers, text
+        self.begun, self.ended = begun, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.begun
 
     @property
     def json(self) -> Any:
@@ -180,10 +188,13 @@ class NoRedirect(HTTPRedirectHandler):
 
 
 class Application:
-    """The project under gunicorn, two workers, as in production save for HTTPS. A context manager."""
+    """The project under gunicorn, two workers, as in production save for HTTPS. A context manager.
 
-    def __init__(self, workers: int = 2, threads: int = 4, **environment: str) -> None:
-        self.port, self.workers, self.threads = free_port(), workers, threads
+    A worker that is silent for `timeout` seconds is ended.
+    """
+
+    def __init__(self, workers: int = 2, threads: int = 4, timeout: int = 30, **environment: str) -> None:
+        self.port, self.workers, self.threads, self.timeout = free_port(), workers, threads, timeout
         self.folder = Path(tempfile.mkdtemp(prefix="headgate-application-"))
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -216,7 +227,7 @@ class Application:
         """Start it, and return once it is alive."""
         arguments = [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", "config.wsgi"]
         arguments += ["--bind", f"127.0.0.1:{self.port}", "--workers", str(self.workers)]
-        arguments += ["--threads", str(self.threads)]
+        arguments += ["--threads", str(self.threads), "--timeout", str(self.timeout)]
         self.log = (self.folder / "log").open("w")
         self.process = subprocess.Popen(arguments, cwd=ROOT, env=self.environment, stdout=self.log, stderr=self.log)
         eventually(lambda: self.get("/healthz").status == 200, 40)
@@ -250,7 +261,11 @@ class Application:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.stop()
+        if self.process is not None:  # At once: nobody waits for what it would still finish.
+            for pid in (self.process.pid, *self.pids()):
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait(10)
+            self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def call(self, method: str, path: str, body: Any = None, timeout: float = 20, **headers: str) -> Answer:
@@ -267,12 +282,12 @@ class Application:
         begun = time.monotonic()
         try:
             with opener.open(request, timeout=timeout) as response:
-                return Answer(response.status, response.headers, response.read().decode(), time.monotonic() - begun)
+                return Answer(response.status, response.headers, response.read().decode(), begun)
         except HTTPError as error:
             with error:
-                return Answer(error.code, error.headers, error.read().decode(), time.monotonic() - begun)
+                return Answer(error.code, error.headers, error.read().decode(), begun)
         except (OSError, HTTPException) as error:
-            return Answer(0, {}, repr(error), time.monotonic() - begun)
+            return Answer(0, {}, repr(error), begun)
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.call("GET", path, **headers)

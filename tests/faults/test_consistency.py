@@ -14,15 +14,13 @@ WRITERS = 8
 EACH = 12
 
 
-def test_a_recorded_history_with_faults_in_between_keeps_every_promise(stage: Stage):
+def test_a_recorded_history_with_faults_in_between_keeps_every_promise(stage: Stage, neighbour: Application):
     """The short one; `python -m tests.faults.history --minutes 10` is the long one."""
-    direct = {"DATABASE_URL": stage.postgres.url(), "CACHE_URL": stage.redis.url}
-    with Application(workers=1, **direct) as other:
-        recording = Recording([stage.app, other], stage.cast["reader"], stage.cast["writer"])
-        recording.prepare()
-        happenings = nemesis(stage.postgres, stage.redis, stage.to_postgres, stage.app)
-        record(recording, happenings, seconds=15, seed=20_261_128)
-        assert recording.faults(stage.postgres) == []
+    recording = Recording([stage.app, neighbour], stage.cast["reader"], stage.cast["writer"])
+    recording.prepare()
+    happenings = nemesis(stage.postgres, stage.redis, stage.to_postgres, stage.app)
+    record(recording, happenings, seconds=15, seed=20_261_128)
+    assert recording.faults(stage.postgres) == []
     assert len(recording.reads) > 200
     assert sum(write.saved is True for write in recording.writes) > 5
     assert any(read.stale for read in recording.reads), "No fault was felt."

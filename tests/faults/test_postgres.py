@@ -5,7 +5,7 @@ import time
 import psycopg
 import pytest
 
-from tests.faults.conftest import FLAG, Stage, assert_all_answered, assert_refused
+from tests.faults.conftest import FLAG, Stage, asked_since, assert_all_answered, assert_marked, assert_refused
 from tests.faults.servers import eventually
 
 pytestmark = pytest.mark.faults
@@ -33,16 +33,19 @@ def test_checks_go_on_changes_say_503_and_all_heals(stage: Stage, traffic, fault
         assert (page.status, page.headers["X-Outcome"]) == (503, "not-saved")
         assert page.seconds < 10
         assert "Changes cannot be saved right now" in page.text
-        assert stage.browse("bob", "/api/features").status == 200
+        asked = stage.browse("bob", "/api/features")
+        assert (asked.status, asked.stale) == (200, True)
         assert stage.app.get("/healthz").status == 200
         ready = stage.app.get("/readyz")
         assert (ready.status, ready.json["checks"]["database"]) == (503, "unreachable")
         eventually(lambda: stage.check().stale)
-        seconds = time.monotonic() - began
+        eventually(lambda: asked_since(during, began))
+        ended = time.monotonic()
         attempts = stage.to_postgres.accepted - broken
     assert_all_answered(during.answers, within=4.5)
+    assert_marked(during.answers, began, ended)
     # One attempt at a time in each worker, and the counts of use with a thread of their own: no herd.
-    assert attempts <= 12 + 8 * seconds, (attempts, seconds, len(during.answers))
+    assert attempts <= 12 + 8 * (ended - began), (attempts, ended - began, len(during.answers))
     waited = [answer for answer in during.answers if answer.seconds > 1]
     assert len(waited) < len(during.answers) / 4
     stage.heal()
@@ -57,12 +60,14 @@ def test_while_somebody_has_locked_every_table_checks_go_on(stage: Stage, traffi
     locking = {"host": "127.0.0.1", "port": stage.postgres.port, "user": "postgres", "dbname": "headgate"}
     with psycopg.connect(**locking) as other, traffic() as during:
         other.execute(f"lock table {tables} in access exclusive mode")
+        began = time.monotonic()
         assert_refused(stage.write(False))
-        eventually(lambda: stage.check().stale)
+        eventually(lambda: asked_since(during, began))
+        ended = time.monotonic()
         other.rollback()
         eventually(stage.is_whole)
     assert_all_answered(during.answers, within=4.5)
-    assert any(answer.stale for answer in during.answers)
+    assert_marked(during.answers, began, ended)
     eventually(lambda: stage.write(False).status == 200)
 
 
@@ -70,6 +75,7 @@ def test_a_restart_goes_unnoticed_but_for_the_mark(stage: Stage, traffic):
     with traffic() as during:
         time.sleep(0.3)
         stage.postgres.kill()
+        eventually(lambda: during.answers[-1].stale)
         stage.postgres.start()
         eventually(stage.is_whole)
     assert_all_answered(during.answers, within=4.5)
@@ -110,12 +116,16 @@ def test_out_of_connections(stage: Stage, traffic):
     with traffic() as during:
         stage.postgres.admin(f"alter role {stage.postgres.LOGIN} connection limit 0")
         stage.to_postgres.end_connections()
+        began = time.monotonic()
         try:
-            eventually(lambda: stage.check().stale)
             assert_refused(stage.write(False))
+            assert stage.check().stale
             assert stage.app.get("/readyz").json["checks"]["database"] == "unreachable"
+            eventually(lambda: asked_since(during, began))
+            ended = time.monotonic()
         finally:
             stage.postgres.admin(f"alter role {stage.postgres.LOGIN} connection limit -1")
     assert_all_answered(during.answers, within=3)
+    assert_marked(during.answers, began, ended)
     eventually(stage.is_whole)
     eventually(lambda: stage.write(True).status == 200)

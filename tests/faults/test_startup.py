@@ -25,24 +25,24 @@ def start(stage: Stage, login: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_an_ordinary_login_and_standing_walls_start(stage: Stage):
-    done = start(stage, stage.postgres.LOGIN)
+def test_an_ordinary_login_and_standing_walls_start(unbroken: Stage):
+    done = start(unbroken, unbroken.postgres.LOGIN)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_superuser_is_refused(stage: Stage):
-    done = start(stage, "postgres")
+def test_a_superuser_is_refused(unbroken: Stage):
+    done = start(unbroken, "postgres")
     assert done.returncode != 0
     assert "The login 'postgres' is a superuser" in done.stderr
     assert "docs/roles.sql" in done.stderr
 
 
-def test_a_login_that_passes_row_level_security_is_refused(stage: Stage):
-    stage.postgres.admin(f"alter role {stage.postgres.LOGIN} bypassrls")
+def test_a_login_that_passes_row_level_security_is_refused(unbroken: Stage):
+    unbroken.postgres.admin(f"alter role {unbroken.postgres.LOGIN} bypassrls")
     try:
-        done = start(stage, stage.postgres.LOGIN)
+        done = start(unbroken, unbroken.postgres.LOGIN)
     finally:
-        stage.postgres.admin(f"alter role {stage.postgres.LOGIN} nobypassrls")
+        unbroken.postgres.admin(f"alter role {unbroken.postgres.LOGIN} nobypassrls")
     assert done.returncode != 0
     assert "allowed to bypass row-level security" in done.stderr
 
@@ -54,13 +54,13 @@ def test_a_login_that_passes_row_level_security_is_refused(stage: Stage):
         ("no force row level security", "force row level security"),
     ],
 )
-def test_a_wall_that_is_down_is_refused(stage: Stage, down, up):
+def test_a_wall_that_is_down_is_refused(unbroken: Stage, down, up):
     """Forced, since the login owns its tables: without that it would pass its own policies."""
-    stage.postgres.admin(f"alter table flags_override {down}", database="headgate")
+    unbroken.postgres.admin(f"alter table flags_override {down}", database="headgate")
     try:
-        done = start(stage, stage.postgres.LOGIN)
+        done = start(unbroken, unbroken.postgres.LOGIN)
     finally:
-        stage.postgres.admin(f"alter table flags_override {up}", database="headgate")
+        unbroken.postgres.admin(f"alter table flags_override {up}", database="headgate")
     assert done.returncode != 0
     assert "flags_override" in done.stderr
     assert "flags.E007" in done.stderr

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.faults.conftest import FLAG, Stage
+from tests.faults.conftest import FLAG, FROZEN_SECONDS, PATIENT, Stage
 from tests.faults.servers import Application, eventually
 
 pytestmark = pytest.mark.faults
@@ -24,7 +24,7 @@ def streaming(whole_stage: Stage):
         "FLAGS_FRESHNESS": "streamed",
         "DATABASE_URL": whole_stage.postgres.url(whole_stage.to_postgres.port),
     }
-    with Application(workers=1, CACHE_URL=whole_stage.redis.url, **environment) as app:
+    with Application(workers=1, timeout=PATIENT, CACHE_URL=whole_stage.redis.url, **environment) as app:
         yield app
 
 
@@ -57,7 +57,7 @@ def test_after_being_frozen_the_first_answer_is_not_from_before(stage: Stage, st
     os.kill(pid, signal.SIGSTOP)
     try:
         assert stage.write(False).status == 200
-        time.sleep(BOUND + 1.5)
+        time.sleep(FROZEN_SECONDS)
     finally:
         os.kill(pid, signal.SIGCONT)
     answer = asked(stage, streaming)
@@ -75,6 +75,8 @@ def test_without_a_database_answers_go_on_and_say_that_they_are_stale(stage: Sta
         time.sleep(0.05)
     assert [answer for answer in answers if (answer.status, answer.json.get(FLAG)) != (200, True)] == []
     assert answers[-1].stale
+    answers += [asked(stage, streaming) for _ in range(5)]
+    assert [answer.stale for answer in answers[-5:]] == [True] * 5
     assert max(answer.seconds for answer in answers) < 5
     stage.to_postgres.heal()
     eventually(lambda: not asked(stage, streaming).stale)

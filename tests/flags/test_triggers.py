@@ -277,6 +277,15 @@ def test_history_can_only_grow():
     assert Change.objects.get().actor == "alice@example.com"
 
 
+def test_a_company_has_one_override_and_one_choice_of_a_flag_whoever_writes_them(acme):
+    flag = FlagFactory(is_self_service=True)
+    for table in (Override, OptIn):
+        table.objects.create(company=acme, flag=flag, enabled=True)
+        with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
+            table.objects.bulk_create([table(company=acme, flag=flag, enabled=False)])
+        assert table.objects.get(company=acme, flag=flag).enabled
+
+
 def test_a_flag_leaves_its_key_behind_for_ever():
     FlagFactory(key="gone_flag").delete()
     assert RetiredKey.objects.get(pk="gone_flag").retired_at <= timezone.now()

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django import forms
+from django.template import Context, Template
 from django.template.loader import render_to_string
 
 from flags.evaluation import Reason
@@ -97,6 +98,53 @@ def test_a_ladder_marks_the_step_that_decided():
     assert "Decided:" in markup
     assert "Not reached:" in markup
     assert '<a class="end" href="/here">Fix</a>' in markup
+
+
+def drawn(markup: str, **context: object) -> str:
+    return Template("{% load components %}" + markup).render(Context(context))
+
+
+def test_a_button_submits_and_says_what_it_does():
+    button = '{% button "danger" "" icon="kill" name="to" value=to id="go" %} Kill {{ name }} {% endbutton %}'
+    markup = drawn(button, to="", name="<b>")
+    assert markup.startswith('<button type="submit" class="button button-danger" id="go" name="to" value="">')
+    assert "icons.svg#kill" in markup
+    assert markup.endswith("</svg>Kill &lt;b&gt;</button>")
+
+
+def test_a_button_that_leads_somewhere_is_a_link():
+    markup = drawn("{% button url=url %}Go{% endbutton %}", url='/?a=1&b="')
+    assert markup == '<a class="button" href="/?a=1&amp;b=&quot;">Go</a>'
+
+
+def test_a_table_can_be_scrolled_to_and_names_its_columns():
+    people = '{% table "People of "|add:name "Person" name actions=True %}<tbody></tbody>{% endtable %}'
+    markup = drawn(people, name="<b>")
+    assert 'role="region" aria-label="People of &lt;b&gt;" tabindex="0"' in markup
+    assert re.findall(r'<th scope="col">(.*?)</th>', markup) == [
+        "Person",
+        "&lt;b&gt;",
+        '<span class="visually-hidden">Actions</span>',
+    ]
+    assert "<thead>" not in drawn('{% table "Answers" %}<tbody></tbody>{% endtable %}')
+
+
+@pytest.mark.parametrize(
+    ("context", "text"),
+    [
+        ({"name": "Owner", "value": "Ana"}, "Owner Ana : leave out"),
+        ({"value": "Globex"}, "Globex : leave out"),
+    ],
+)
+def test_a_chip_says_what_its_link_leaves_out(context, text):
+    assert words("_chip", remove_url="?", **context) == text
+
+
+def test_a_sparkline_has_a_table_or_else_words():
+    line = {"points": "0,1 1,2", "label": "9 evaluations"}
+    assert 'role="img" aria-label="9 evaluations"' in render_to_string("components/_sparkline.html", line)
+    assert words("_sparkline", **line) == ""
+    assert words("_sparkline", rows=[("1 Nov", 9)], **line) == "9 evaluations 1 Nov 9"
 
 
 class _Form(forms.Form):

@@ -49,7 +49,24 @@ def test_every_icon_is_in_the_sprite(name):
     names = re.findall(r'icons(?:\.svg"? %}| }})#([\w-]+)', markup)
     names += re.findall(r'_icon\.html" with name="([\w-]+)"', markup)
     names += re.findall(r'(?:_badge|_empty|_nav_item)\.html"[^%]*icon="([\w-]+)"', markup)
+    names += re.findall(r'{% button [^%]*icon="([\w-]+)"', markup)
     assert set(names) - ICONS == set()
+
+
+# Drawn again for each row of a long list, where a component of its own for each would be felt.
+ROWS = re.compile(r"_rows?\.html$|_list\.html$|_flag_channels\.html$|_channel_companies\.html$")
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if not ROWS.search(name)])
+def test_what_submits_a_form_is_drawn_by_the_button(name):
+    by_hand = [found for found in re.findall(r"<button\b[^>]*", MARKUP[name]) if 'class="button' in found]
+    special = re.compile(r'type="button"|aria-label=|formnovalidate')
+    assert name == "components/_button.html" or [found for found in by_hand if not special.search(found)] == []
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if not ROWS.search(name)])
+def test_what_is_a_table_to_look_at_is_drawn_by_the_table(name):
+    assert name == "components/_table.html" or 'class="table ' not in MARKUP[name]
 
 
 def classes_of(markup: str) -> tuple[set[str], set[str]]:

@@ -1,7 +1,10 @@
-"""Components that look the same each time: drawn once, and shown as often as a long list needs them."""
+"""Components that look the same each time, drawn once and shown as often as a long list needs them; and components
+that stand around what a page says.
+"""
 
 from collections.abc import Hashable
 from functools import lru_cache
+from typing import Any
 
 from django import template
 from django.conf import settings
@@ -46,6 +49,23 @@ class Drawing(template.Node):
         zone = timezone.get_current_timezone_name()
         drawn = _draw.__wrapped__ if settings.DEBUG else _draw
         return drawn(self.component.resolve(context), self.names, kept, zone)
+
+
+@register.simple_block_tag
+def button(content: str, /, *looks: str, **facts: Any) -> SafeString:
+    """Show the button that says what stands inside: `components/_button.html`, which lists looks and facts."""
+    return _around("components/_button.html", content, looks=looks, **facts)
+
+
+@register.simple_block_tag
+def table(content: str, label: str, /, *columns: str, **facts: Any) -> SafeString:
+    """Show the table whose bodies stand inside: `components/_table.html`, which lists the facts."""
+    return _around("components/_table.html", content, label=label, columns=columns, **facts)
+
+
+def _around(component: str, content: str, **facts: Any) -> SafeString:
+    inside = mark_safe(content.strip())  # noqa: S308 - a template has written it
+    return mark_safe(get_template(component).render({"content": inside, **facts}).strip())  # noqa: S308
 
 
 @lru_cache(DRAWINGS_KEPT)

@@ -30,6 +30,9 @@ TOO_WIDE = """() => {
   }
   return found.slice(0, 8);
 }"""
+# Of two that are asked for at once in the same place, the one that answers last would win, whichever was wanted.
+RACES = """() => [...document.querySelectorAll("[hx-get], [hx-post]")]
+  .filter((one) => !one.closest("[hx-sync]")).map((one) => one.outerHTML.slice(0, 160)).slice(0, 8)"""
 CONTRAST_ONLY = {"resultTypes": ["violations"], "runOnly": {"type": "rule", "values": ["color-contrast"]}}
 
 
@@ -58,6 +61,7 @@ def serious_in_the_end(shown, **options) -> list[str]:
 def test_nothing_serious_in_light_and_dark_and_nothing_sideways(visit, demo_server, page):
     shown = visit(demo_server.person(page.who), at="", reduced_motion="reduce", color_scheme="light")
     assert page.open_in(shown) == page.status
+    assert shown.evaluate(RACES) == [], "Nothing says what becomes of a second click (hx-sync)."
     problems = [f"light: {one}" for one in serious(shown)]
     shown.emulate_media(color_scheme="dark")
     problems += [f"dark: {one}" for one in serious_in_the_end(shown, options=CONTRAST_ONLY)]

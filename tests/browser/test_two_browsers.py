@@ -97,3 +97,13 @@ def test_reduced_motion_is_respected(visit, demo_server):
         }).map((one) => one.outerHTML.slice(0, 80))"""
     )
     assert moving == []
+
+
+def test_of_two_quick_clicks_the_last_is_answered(visit, demo_server):
+    page = visit(demo_server.account("super_admin"), "/super-admin/feature-flags/api_access/")
+    page.route("**/kill/**", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    page.get_by_role("link", name="Kill…").click()
+    page.get_by_role("link", name="Archive…").click()
+    expect(page.get_by_role("heading", name="Archive API Access?")).to_be_visible()
+    page.wait_for_timeout(1000)
+    expect(page.get_by_role("heading", name="Archive API Access?")).to_be_visible()

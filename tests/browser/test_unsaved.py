@@ -66,6 +66,22 @@ def test_a_change_that_redraws_the_whole_page_asks_first(half_typed):
     expect(dialog(half_typed)).to_be_visible()
 
 
+def test_redrawing_a_companys_people_asks_for_what_is_typed_elsewhere_among_them(visit, demo_server):
+    page = visit(demo_server.account("super_admin"), "/super-admin/companies/talbi-logistics-llc/members/")
+    page.locator("[id^=remove-]").first.click()
+    drawer = page.locator(".drawer")
+    drawer.get_by_label("Reason").press_sequentially("Left")
+    page.get_by_label("Email").fill("rosa@talbi-logistics-llc.example")
+    page.get_by_role("button", name="Add and send an email").click()
+    page.get_by_role("button", name="Keep editing").click()
+    expect(drawer.get_by_label("Reason")).to_have_value("Left")
+    page.locator("[id^=role-]").nth(1).click()
+    page.get_by_role("button", name="Save the role").click()  # Redraws a row, and not the one with the drawer.
+    expect(page.locator("#toasts")).to_contain_text("Nothing to change")
+    expect(dialog(page)).to_be_hidden()
+    expect(drawer.get_by_label("Reason")).to_have_value("Left")
+
+
 def test_a_switch_that_opened_its_drawer_is_nothing_typed(visit, demo_server):
     page = visit(demo_server.account("super_admin"), "/super-admin/feature-flags/driver_chat/")
     page.get_by_label("Answer for General").select_option("on")

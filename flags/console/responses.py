@@ -28,6 +28,10 @@ from tenants.models import User
 
 View = Callable[..., HttpResponseBase]
 
+# What each of these verbs leaves in its place: what takes it back.
+WAYS_BACK = {"kill": "revive", "archive": "restore", "pause": "resume"}
+WAYS_BACK |= {back: verb for verb, back in WAYS_BACK.items()}
+
 UNCHANGED = "Nothing to change: it already is so."
 
 
@@ -104,6 +108,14 @@ def page_or_fragment(
 def drawer_target(request: HttpRequest, drawer_id: str) -> str:
     """Return what the form in a drawer replaces: the drawer that htmx brought; nothing on a page of its own."""
     return f"#{drawer_id}" if wants_fragment(request) else ""
+
+
+def focus_after(verb: str, key: str, *otherwise: str) -> str:
+    """Return ids of a flag's controls: the first of them that is there has the focus after its drawer.
+
+    First what opened it, then what takes that verb back, which stands in its place once it is done, then the others.
+    """
+    return " ".join(f"{name}-{key}" for name in dict.fromkeys((verb, WAYS_BACK.get(verb, verb), *otherwise)))
 
 
 def malformed(request: HttpRequest, form: forms.Form) -> HttpResponse:

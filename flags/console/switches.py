@@ -16,6 +16,7 @@ from flags.console.responses import (
     console_view,
     done,
     drawer_target,
+    focus_after,
     go_to,
     here,
     malformed,
@@ -29,9 +30,6 @@ from flags.impact import Proposed
 from flags.models import Flag
 from flags.requests import HttpRequest
 from tenants.models import ReleaseChannel
-
-# What killed or archived a flag is gone afterwards, and what takes that back stands in its place.
-WAY_BACK = {"kill": "revive", "revive": "kill", "archive": "restore", "restore": "archive"}
 
 
 @console_view("GET", "POST")
@@ -245,7 +243,7 @@ def _switch(
             "action": request.path,
             "drawer_id": f"drawer-{name}-{key}",
             "target": drawer_target(request, f"drawer-{name}-{key}"),
-            "return_focus": " ".join(f"{one}-{key}" for one in (name, WAY_BACK.get(kind, "default"), "default")),
+            "return_focus": focus_after(name, key, "default"),
             "close_url": back,
             **(shown or {}),
         }

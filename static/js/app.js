@@ -107,6 +107,18 @@
     toast.addEventListener("focusin", hold);
   };
 
+  // Who goes to a message comes back to where they were when it is put away.
+  let beforeMessage = null;
+  document.addEventListener("focusin", ({ target, relatedTarget }) => {
+    if (target.closest?.(".toast") && !relatedTarget?.closest(".toast")) beforeMessage = relatedTarget;
+  });
+
+  const putAway = (message) => {
+    const hadFocus = message.contains(document.activeElement);
+    message.remove();
+    if (hadFocus && beforeMessage?.isConnected) beforeMessage.focus();
+  };
+
   const toast = (kind, text) => {
     const model = byId("toast-templates")?.content.querySelector(`[data-toast="${kind}"]`);
     if (!model) return;
@@ -182,7 +194,7 @@
     if ((found = hit("[data-copy]"))) copyText(found);
     else if ((found = hit("[data-theme-choice]"))) chooseTheme(found.dataset.themeChoice);
     else if (hit("[data-times-choice]")) chooseTimes();
-    else if (hit("[data-dismiss]")) hit(".toast, .notice")?.remove();
+    else if (hit("[data-dismiss]")) putAway(hit(".toast, .notice"));
     else if (hit("[data-close-drawer]") && (found = hit(".drawer"))) {
       event.preventDefault();
       closeDrawer(found);

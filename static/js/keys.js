@@ -40,6 +40,9 @@
   // Choose the row one is on, for a change of many.
   const tick = () => document.activeElement.closest(ROWS)?.querySelector("[type='checkbox']")?.click();
 
+  // A message leaves by itself, and stands at the end of the page: many Tabs away. Its own button, if it has one, is first.
+  const message = () => [...document.querySelectorAll("#toasts .toast")].at(-1)?.querySelector("button")?.focus();
+
   let waitsForPlace = 0; // when g was pressed
 
   document.addEventListener("keydown", (event) => {
@@ -60,6 +63,7 @@
       j: () => step(1),
       k: () => step(-1),
       x: tick,
+      m: message,
       n: () => document.querySelector("[data-key='n']")?.click(),
     }[event.key];
     if (!place && !act) return;

@@ -80,7 +80,9 @@ def _undo(stage: Stage) -> None:
 
 def test_what_a_company_left_in_redis_answers_for_nobody_else(stage: Stage):
     """Another program copies Acme's entry to where that of a company belongs that no worker has read yet."""
-    stage.app.manage("provision_company", "initech", "Initech")
+    asked = {"Authorization": f"Bearer {stage.cast['writer']}"}
+    made = stage.app.call("POST", "/api/admin/tenants", {"slug": "initech", "name": "Initech"}, **asked)
+    assert made.status == 201, made
     rows = dict(stage.postgres.admin("select slug, id from tenants_company", database="headgate"))
     time.sleep(guardedcache.BREAK_SECONDS)  # What an earlier test broke may still be left alone by a worker.
     assert stage.write(False).status == 200
@@ -90,7 +92,7 @@ def test_what_a_company_left_in_redis_answers_for_nobody_else(stage: Stage):
     (name,) = stage.redis.client.keys(f"*{rows['acme']}:{versions[rows['acme']]}")
     beginning = name.decode().replace(str(rows["acme"]), str(rows["initech"])).rpartition(":")[0]
     stage.redis.client.set(f"{beginning}:{versions[rows['initech']]}", stage.redis.client.get(name))
-    answer = stage.app.get("/api/features?company=initech", Authorization=f"Bearer {stage.cast['writer']}")
+    answer = stage.app.get("/api/features?company=initech", **asked)
     assert (answer.status, answer.json[FLAG]) == (200, True)
     assert "cache entry refused" in stage.app.said()
 
@@ -107,6 +109,7 @@ def test_a_flag_is_killed_from_a_shell_with_console_and_redis_down(stage: Stage)
         stage.app.start()
         assert stage.check().json[FLAG] is False
     finally:
-        stage.app.manage("flag", "revive", FLAG, "--reason", "mended")
         stage.heal()
+        asked = {"Authorization": f"Bearer {stage.cast['writer']}"}
+        stage.app.call("POST", f"/api/admin/feature-flags/{FLAG}/revive", {"reason": "mended"}, **asked)
     eventually(lambda: stage.check().json[FLAG])

@@ -62,7 +62,7 @@ $(STAMPS)/e2e: EXTRAS := dev,e2e
 $(STAMPS)/run $(STAMPS)/dev $(STAMPS)/e2e: pyproject.toml constraints.txt | $(PY)
 	@echo "Installing headgate[$(EXTRAS)] into $(VENV)"
 	@$(PIP) --editable '.[$(EXTRAS)]'
-	@mkdir -p $(STAMPS) && touch $@
+	@mkdir -p $(STAMPS) && touch $@ $(if $(findstring dev,$(EXTRAS)),$(STAMPS)/dev)
 
 $(STAMPS)/clients: docs/examples/package.json docs/examples/package-lock.json | $(PY)
 	@echo "Installing published clients into docs/examples/node_modules"

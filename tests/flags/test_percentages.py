@@ -17,12 +17,13 @@ from flags.models import Flag
 from flags.releasemodels import Gate
 from tenants.models import Company
 from tests.factories import CompanyFactory
+from tests.sampling import LONG
 
 pytestmark = pytest.mark.django_db
 
 KEY = "trip_management"
 percentages = st.integers(0, 100)
-few = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=50 if LONG else 8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""What a look at the console should tell first: how flags stand, what is under way, what ends soon, what changed.
+"""What a look at the console should tell first: how flags stand, what is under way, and what ends soon.
+
+Where releases stand is asked apart (`releases_under_way`): it takes as long to work out as all the rest.
 
 Every number is that of a query, in the search language, and so of the list that it leads to.
 """
@@ -6,14 +8,14 @@ Every number is that of a query, in the search language, and so of the list that
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Subquery, Value
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from flags import board, finding
 from flags.board import Card
 from flags.companyfeatures import EXPIRING_WITHIN
-from flags.models import Change, Flag, Override
+from flags.models import Flag, Override
 from flags.standing import under_way
 from tenants.models import User
 
@@ -60,22 +62,28 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """The releases under way: some of them, those that can go on first, and how many there and how many ready."""
+
+    cards: list[Card]
+    total: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """All that the overview shows. Lists are cut short; the numbers beside them are of all."""
 
     total: int
     states: list[Figure]
     notable: list[Figure]
-    releases: list[Card]
     releasing: int
-    ready: int
     expiring: list[Override]
     expiring_total: int
     expiring_flags: int
     expiring_companies: int
     expiring_days: list[Day]
     killed: QuerySet[Flag]
-    changes: QuerySet[Change]
 
 
 def summary(viewer: User, at: datetime | None = None) -> Summary:
@@ -83,27 +91,30 @@ def summary(viewer: User, at: datetime | None = None) -> Summary:
     at = at or timezone.now()
     queries = [query for _, query, *_ in (*STATES, *NOTABLE)]
     numbers = finding.count_flags([*queries, "is:expiring", "is:releasing"], viewer)
-    days = _days(at)
-    under = under_way()
-    ends = finding.expiring().select_related("company", "flag", "created_by").order_by("expires_at", "pk")
-    cards = board.cards(under, at)
-    waiting_last = sorted(cards, key=lambda card: card.standing.can_promote, reverse=True)
     total = sum(numbers[query] for _, query, _ in STATES)
+    days, companies = _days(at)
+    # Which ones is settled first, so that the companies and flags of no others are read.
+    first = finding.expiring().order_by("expires_at", "flag", "company").values("pk")[:SHOWN]
+    ends = Override.objects.filter(pk__in=first).select_related("company", "flag", "created_by")
     return Summary(
         total=total,
         states=_figures(numbers, total),
         notable=[Figure(words, query, numbers[query]) for words, query in NOTABLE],
-        releases=waiting_last[:SHOWN],
         releasing=numbers["is:releasing"],
-        ready=sum(card.standing.can_promote for card in cards),
-        expiring=list(ends[:SHOWN]),
+        expiring=list(ends.order_by("expires_at", "flag", "company")),
         expiring_total=sum(each.number for each in days),
         expiring_flags=numbers["is:expiring"],
-        expiring_companies=finding.find_companies("is:expiring", viewer).rows.count(),
+        expiring_companies=companies,
         expiring_days=days,
         killed=finding.find_flags("is:killed", viewer).rows.select_related("killed_by").order_by("-killed_at")[:SHOWN],
-        changes=Change.objects.all()[:SHOWN],
     )
+
+
+def releases_under_way(at: datetime | None = None) -> UnderWay:
+    """Return the releases under way, each worked out, because only then it is known which can go on."""
+    cards = board.cards(under_way(), at)
+    ready_first = sorted(cards, key=lambda card: card.standing.can_promote, reverse=True)
+    return UnderWay(ready_first[:SHOWN], len(cards), sum(card.standing.can_promote for card in cards))
 
 
 def _figures(numbers: dict[str, int], total: int) -> list[Figure]:
@@ -115,14 +126,18 @@ def _figures(numbers: dict[str, int], total: int) -> list[Figure]:
     return figures
 
 
-def _days(at: datetime) -> list[Day]:
-    """Return how many overrides end on each of the days of the next two weeks, days in the present time zone."""
-    counts = dict(finding.expiring().order_by().values_list(TruncDate("expires_at")).annotate(n=Count("pk")).order_by())
+def _days(at: datetime) -> tuple[list[Day], int]:
+    """Return how many overrides end on each of the next days, in the present time zone, and of how many companies."""
+    ending = finding.expiring().order_by()
+    companies = ending.values(all=Value(1)).annotate(n=Count("company", distinct=True)).values("n")
+    by_day = ending.values_list(TruncDate("expires_at")).annotate(n=Count("pk"), companies=Subquery(companies))
+    counts = {day: (number, companies) for day, number, companies in by_day.order_by()}
     first = timezone.localdate(at)
     days = [first + timedelta(days=number) for number in range(EXPIRING_WITHIN.days + 1)]
-    highest = max(counts.values(), default=0) or 1
+    numbers = [counts.get(day, (0, 0))[0] for day in days]
+    highest = max(numbers) or 1
     width = 100 / len(days)
     return [
-        Day(day, counts.get(day, 0), round(place * width, 2), round(20 * counts.get(day, 0) / highest, 2))
-        for place, day in enumerate(days)
-    ]
+        Day(day, number, round(place * width, 2), round(20 * number / highest, 2))
+        for place, (day, number) in enumerate(zip(days, numbers, strict=True))
+    ], max((companies for _, companies in counts.values()), default=0)

@@ -35,6 +35,8 @@ from flags.console import (
 app_name = "console"
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("overview/releases/", overview.overview_releases, name="overview_releases"),
+    path("overview/changes/", overview.overview_changes, name="overview_changes"),
     # Searching
     path("find/", palette.palette, name="palette"),
     path("completion/", searching.completion, name="completion"),

@@ -15,6 +15,8 @@ from tests.flags.console.browsing import said_by, text_of
 
 pytestmark = pytest.mark.django_db
 OVERVIEW = "/super-admin/"
+RELEASES = OVERVIEW + "overview/releases/"
+CHANGES = OVERVIEW + "overview/changes/"
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def busy(alice, acme, globex):
 
 
 def test_it_says_what_there_is_to_look_at(alices, busy):
-    page = said_by(alices.get(OVERVIEW))
+    page = said_by(alices.get(OVERVIEW, {"show": "all"}))
     assert "1 release under way" in page
     assert "1 override ends within two weeks" in page
     assert "White Label for Globex" in page
@@ -74,7 +76,27 @@ def test_all_releases_that_are_ready_are_counted_and_come_first(alices, alice):
     for n in range(30):
         changes.create_flag(f"going_{n}", actor=alice)
         releases.start(f"going_{n}", actor=alice)
-    assert "30 releases under way, 30 of them ready to go on" in text_of(alices.get(OVERVIEW))
+    assert "30 releases under way" in text_of(alices.get(OVERVIEW))
+    assert "30 of them are ready to go on" in text_of(alices.get(RELEASES, headers={"HX-Request": "true"}))
+
+
+@pytest.mark.parametrize(("url", "says"), [(RELEASES, "Driver Chat in Internal"), (CHANGES, "killed API Access")])
+def test_parts_follow_by_themselves(alices, busy, url, says):
+    page = alices.get(OVERVIEW)
+    assert f'hx-get="{url}" hx-trigger="load"' in page.content.decode()
+    assert says not in said_by(page)
+    assert says in said_by(alices.get(url, headers={"HX-Request": "true"}))
+
+
+@pytest.mark.parametrize(("url", "says"), [(RELEASES, "Driver Chat in Internal"), (CHANGES, "killed API Access")])
+def test_without_scripts_they_come_with_the_page(alices, busy, url, says):
+    name = url.split("/")[-2]
+    assert alices.get(url)["Location"] == f"{OVERVIEW}?show=all#{name}"
+    page = alices.get(OVERVIEW, {"show": "all"})
+    assert says in said_by(page)
+    markup = page.content.decode()
+    assert f'id="{name}"' in markup
+    assert 'hx-trigger="load"' not in markup
 
 
 def test_super_admins_begin_here(alices):
@@ -93,5 +115,8 @@ def test_the_queries_do_not_grow(alices, alice, django_assert_max_num_queries, n
         changes.create_flag(f"going_{n}", actor=alice)
         releases.start(f"going_{n}", actor=alice)
     assert Change.objects.exists()
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(9):
         alices.get(OVERVIEW)
+    for part, queries in ((RELEASES, 11), (CHANGES, 7)):
+        with django_assert_max_num_queries(queries):
+            alices.get(part, headers={"HX-Request": "true"})

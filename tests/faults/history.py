@@ -136,21 +136,36 @@ def nemesis(postgres: PostgresServer, redis: RedisServer, proxy: Proxy, app: App
     ]
 
 
-def record(recording: Recording, happenings: list[Callable[[], None]], seconds: float, seed: int) -> None:
-    """Read and write for so long, while one thing after the other goes wrong; each at least once, if time allows."""
+def record(
+    recording: Recording,
+    happenings: list[Callable[[], None]],
+    seconds: float,
+    seed: int,
+    enough: Callable[[], bool] = lambda: True,
+) -> None:
+    """Read and write for so long, while one thing after the other goes wrong; each at least once, if time allows.
+
+    Where that was not `enough`, since the machine is busy, go on until it is, for four times as long at most.
+    """
     dice = random.Random(seed)
     deadline = time.monotonic() + seconds
+    latest = deadline + 3 * seconds
+
+    def is_over() -> bool:
+        now = time.monotonic()
+        return now > latest or (now > deadline and enough())
+
     with ThreadPoolExecutor(8) as pool:
         running = [pool.submit(recording.go_on, recording.write, 0.01) for _ in range(3)]
         running += [pool.submit(recording.go_on, recording.read, 0.005) for _ in range(4)]
         try:
-            while time.monotonic() < deadline:
+            while not is_over():
                 for happen in dice.sample(happenings, len(happenings)):
                     time.sleep(dice.uniform(0.2, 0.8))
                     began = time.monotonic()
                     happen()
                     recording.troubles.append((began, time.monotonic() + HEALING_SECONDS))
-                    if time.monotonic() > deadline:
+                    if is_over():
                         break
         finally:
             recording.over.set()

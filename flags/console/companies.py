@@ -20,7 +20,7 @@ from flags.keyset import stretch
 from flags.requests import HttpRequest
 from tenants.models import Company, Membership
 
-COMPANIES_PER_PAGE = 50
+COMPANIES_PER_PAGE = 30
 COUNTED_UP_TO = 1000
 CHANGES_SHOWN = 8
 

@@ -26,7 +26,7 @@ from flags.models import Flag
 from flags.requests import HttpRequest
 from tenants.models import Company
 
-FEATURES_PER_PAGE = 30
+FEATURES_PER_PAGE = 25
 
 
 @dataclass(frozen=True, slots=True)

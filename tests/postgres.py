@@ -29,6 +29,8 @@ def use_ordinary_login(settings: dict[str, Any]) -> None:
             _patiently(
                 admin, sql.SQL("alter role {} password {}").format(sql.Identifier(TEST_LOGIN), settings["PASSWORD"])
             )
+        # Nobody will miss what tests committed, should the server fall over.
+        _patiently(admin, f"alter role {TEST_LOGIN} set synchronous_commit = off")
         for role in (TENANT_ROLE, CONSOLE_ROLE):
             # Made here too, and not by the migration only: from 16 on a login may pass on just what it made itself.
             _if_missing(admin, role, f"create role {role} nologin nosuperuser nobypassrls")

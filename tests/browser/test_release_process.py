@@ -20,7 +20,7 @@ NOBODY, INTERNAL, PILOT, ALL = [False] * 3, [True, False, False], [True, True, F
 def people(visit, demo_server) -> Callable[[str], list[bool]]:
     """Return a function that asks for a flag as a person of an internal, a pilot and a general company."""
     who = [demo_server.account("admin", slug) for slug in ("default-tenant", "talbi-logistics-llc", "kestrel-express")]
-    pages = [visit(account) for account in who]
+    pages = [visit(account, at="") for account in who]
 
     def ask(key: str) -> list[bool]:
         answers = [page.request.get(f"/api/features/{key}") for page in pages]
@@ -73,11 +73,11 @@ class Story:
 
     def wait_for(self, words: str) -> None:
         """Load the flag's page until it says so."""
-        for _ in range(20):
+        for _ in range(60):
             self.open()
             if self.page.get_by_text(words).count():
                 return
-            self.page.wait_for_timeout(1_000)
+            self.page.wait_for_timeout(300)
         expect(self.page.get_by_text(words)).to_be_visible()
 
     def promote_to(self, channel: str) -> None:

@@ -227,6 +227,16 @@ def company_beginning_with(text: str) -> Company | None:
     return found[0] if len(found) == 1 else None
 
 
+def find_flag(text: str) -> Flag | None:
+    """Return the live flag that is meant by a key, or by a name that only one has."""
+    flags = Flag.objects.live()
+    flag = flags.filter(key=text.lower()).first()
+    if flag is None:
+        called = list(flags.filter(name__iexact=text)[:2])
+        flag = called[0] if len(called) == 1 else None
+    return flag
+
+
 def find_company(text: str) -> Company | None:
     """Return the company that is meant by a slug, or by a name that only one has."""
     company = Company.objects.filter(slug=text).first()

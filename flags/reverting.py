@@ -57,8 +57,7 @@ def revert(change: Change, *, actor: Actor, reason: str = "", batch: UUID | None
     look, undo = _UNDO[change.verb]
     with writing("take a change back"):
         now = {name: plain(value) for name, value in look(change).items()}
-        # A state that is empty means the row was taken away, and must still be.
-        if (not change.after and now) or any(now.get(name) != value for name, value in change.after.items()):
+        if not is_as_made(change.after, now):
             raise Conflict(
                 "Somebody changed this again since. Look at what it is now, and decide again.",
                 current=now,
@@ -67,6 +66,12 @@ def revert(change: Change, *, actor: Actor, reason: str = "", batch: UUID | None
         undo(
             change, now | dict(change.before), {"actor": actor, "reason": reason} | ({"batch": batch} if batch else {})
         )
+
+
+def is_as_made(after: State, now: State) -> bool:
+    """Whether what a change made (`after`, as history keeps it) is how things still are, in the same words."""
+    # A state that is empty means the row was taken away, and must still be.
+    return not now if not after else all(now.get(name) == value for name, value in after.items())
 
 
 def deactivates(change: Change) -> bool:

@@ -130,6 +130,7 @@ KINDS = {
         "rollbacks",
         "savedviews",
         "sync",
+        "undoimpact",
     ],
     "wiring": [
         "apps",

@@ -18,6 +18,7 @@ from flags.exceptions import ChangeRefused
 from flags.models import Change, Flag
 from flags.requests import HttpRequest
 from flags.sentences import sentence
+from flags.undoimpact import undo_of
 from tenants.models import Company, ReleaseChannel
 
 CHANGED_SHOWN = 50
@@ -74,6 +75,7 @@ def batch_undo(request: HttpRequest, pk: UUID) -> HttpResponse:
         "whole": whole,
         "total": bulk.lines_of(pk).count(),
         "moves": _moves_back(pk),
+        "undo": undo_of(pk),
         "form": form,
         "refusal": refusal,
         "batch": uuid.uuid4(),

@@ -18,7 +18,6 @@ from flags.console.responses import console_view, person, status_of
 from flags.evaluation import OverrideFact
 from flags.exceptions import ChangeRefused
 from flags.impact import Proposed, impact
-from flags.models import Flag
 from flags.requests import HttpRequest
 from tenants.models import ReleaseChannel, User
 
@@ -36,7 +35,6 @@ def bulk_companies(request: HttpRequest) -> HttpResponse:
     what = form.cleaned_data.get("what") or "override"
     if what == "grant":
         subjects = bulk.members(chosen.ids, form.cleaned_data.get("role", ""))
-    flags = Flag.objects.live().order_by("name")
     context = {
         "one": "company",
         "many": "companies",
@@ -44,7 +42,6 @@ def bulk_companies(request: HttpRequest) -> HttpResponse:
         "ticked": [row.slug for row in form.cleaned_data.get("company") or ()],
         "errors": form["company"].errors,
         "deeds": GRANTS if what == "grant" else OVERRIDES,
-        "flags": (flags.filter(needs_grant=True) if what == "grant" else flags).values_list("key", "name"),
         "roles": ROLES,
         "flag": form.cleaned_data.get("flag"),
     }

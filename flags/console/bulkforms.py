@@ -9,7 +9,7 @@ from django.http import QueryDict
 from flags import overview
 from flags.batchmodels import Batch
 from flags.bulk import Wish
-from flags.console.forms import MINUTE
+from flags.console.forms import MINUTE, FlagField
 from flags.models import Flag
 from flags.querytext import LONGEST
 from tenants.models import Company, ReleaseChannel, Role
@@ -79,14 +79,16 @@ class BulkCompaniesForm(_BulkForm):
         required=False,
         error_messages={"invalid_choice": "There is no company %(value)s any more. Choose again."},
     )
-    flag = forms.ModelChoiceField(
-        Flag.objects.live().order_by("name"),
-        to_field_name="key",
-        required=False,
-        error_messages={"invalid_choice": "There is no such flag. Choose one from the list."},
-    )
+    flag = FlagField(required=False)
     deed = forms.ChoiceField(required=False, choices=OVERRIDES + GRANTS)
     role = forms.ChoiceField(required=False, choices=ROLES)
+
+    def clean_flag(self) -> Flag | None:
+        """Refuse to grant what everybody of a company has with the company."""
+        flag: Flag | None = self.cleaned_data["flag"]
+        if flag is not None and self.cleaned_data.get("what") == "grant" and not flag.needs_grant:
+            raise forms.ValidationError(f"{flag.name} needs no grant: people have it with their company.")
+        return flag
 
     @property
     def wish(self) -> Wish | None:

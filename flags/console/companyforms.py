@@ -4,9 +4,8 @@ from typing import Any
 
 from django import forms
 
-from flags.console.forms import MINUTE, ChangeForm, CursorForm, FilterForm, OnOffField
+from flags.console.forms import MINUTE, ChangeForm, CursorForm, FilterForm, FlagField, OnOffField
 from flags.exceptions import Conflict
-from flags.models import Flag
 from tenants.models import SLUG, ApiToken, Company, Plan, ReleaseChannel, Role
 from tenants.tokens import SCOPES
 
@@ -130,7 +129,7 @@ class RoleForm(ChangeForm):
 class GrantForm(ChangeForm):
     """One person's permission, or denial: of which feature, until when, and why."""
 
-    flag = forms.ModelChoiceField(Flag.objects.none(), label="Feature", empty_label="Choose a feature")
+    flag = FlagField(label="Feature")
     enabled = OnOffField(label="Answer")
     reason = forms.CharField(required=False, max_length=500)
     expires_at = forms.DateTimeField(
@@ -139,17 +138,6 @@ class GrantForm(ChangeForm):
         input_formats=[MINUTE, "%Y-%m-%dT%H:%M:%S"],
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTE),
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # A denial counts for any feature, a permission only for those that need one; these come first.
-        self.fields["flag"].queryset = Flag.objects.live().order_by("-needs_grant", "name", "key")  # type: ignore[attr-defined]
-
-    @property
-    def chosen_flag(self) -> str:
-        """The key that is chosen so far, whether or not it may be."""
-        value = self["flag"].value()
-        return str(getattr(value, "key", value) or "")
 
     @property
     def enabled_value(self) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from flags import overview
 from flags.evaluation import ChannelAnswer
 from flags.exceptions import ChangeRefused, Conflict, Invalid
 from flags.history import VIA
@@ -121,6 +122,23 @@ class OnOffField(forms.TypedChoiceField):
 
     def prepare_value(self, value: Any) -> Any:
         return {True: "true", False: "false"}.get(value, value)
+
+
+class FlagField(forms.CharField):
+    """A live flag, typed: its key, or a name that only one has. None where nothing is, if nothing may be."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=120, **options)
+
+    def clean(self, value: Any) -> Flag | None:
+        text = super().clean(value)
+        flag = overview.find_flag(text) if text else None
+        if text and flag is None:
+            raise forms.ValidationError(f"There is no flag “{text}”. Type its key or its name.")
+        return flag
+
+    def prepare_value(self, value: Any) -> Any:
+        return value.key if isinstance(value, Flag) else value
 
 
 class SwitchForm(ChangeForm):

@@ -113,7 +113,7 @@ def inspector_options(request: HttpRequest) -> HttpResponse:
         )
         people = rows.select_related("user", "company").order_by("user__email")[:SUGGESTED]
         options = [(one.user.email, f"{one.user.name} · {one.company.name}") for one in people]
-    return render(request, "console/_inspector_options.html", {"options": options})
+    return render(request, "console/_options.html", {"options": options})
 
 
 def tabs(current: str) -> list[dict[str, Any]]:

@@ -85,6 +85,7 @@ def style(request: HttpRequest) -> HttpResponse:
         "globex": SimpleNamespace(name="Globex"),
         "rows": _features(),
         "form": SampleForm({"name": "Trip", "key": "Bad Key"}),
+        "finder_errors": ["There is no company “Globx”. Type its slug or its name."],
         "board": _board(),
         "tones": TONES,
         "icons": re.findall(r'<symbol id="([\w-]+)"', SPRITE.read_text()),

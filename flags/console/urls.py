@@ -27,6 +27,7 @@ from flags.console import (
     savedviews,
     searching,
     style,
+    suggesting,
     switches,
     tokens,
     viewing,
@@ -40,6 +41,7 @@ urlpatterns = [
     # Searching
     path("find/", palette.palette, name="palette"),
     path("completion/", searching.completion, name="completion"),
+    path("suggestions/", suggesting.suggestion, name="suggestion"),
     path("views/", savedviews.view_save, name="view_save"),
     path("views/<uuid:pk>/rename/", savedviews.view_rename, name="view_rename"),
     path("views/<uuid:pk>/delete/", savedviews.view_delete, name="view_delete"),

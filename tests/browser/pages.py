@@ -230,6 +230,7 @@ NO_PAGES = {
     "workspace",
     # Pieces of pages, and files
     "console:completion",
+    "console:suggestion",
     "console:inspector_options",
     "console:isolation_report",
     "console:change_csv",

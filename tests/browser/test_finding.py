@@ -101,7 +101,7 @@ def test_many_companies_are_changed_and_it_is_undone(visit, demo_server, scripts
     page.get_by_role("checkbox", name="Choose Alder Couriers").check()
     page.get_by_role("checkbox", name="Choose Kestrel Express").check()
     page.get_by_role("button", name="Change those chosen…").click()
-    page.get_by_label("Flag", exact=True).select_option("automated_alerting")
+    page.get_by_label("Flag", exact=True).fill("automated_alerting")
     page.get_by_role("button", name="Show what it would do").click()
     page.get_by_label("Reason").fill("They asked")
     page.get_by_role("button", name="Turn Automated Alerting on for 2 companies").click()

@@ -76,7 +76,7 @@ def test_nothing_ticked_is_not_everything(alices, acme, globex):
     [
         ({"q": "chanel:pilot"}, "“chanel:” means nothing here."),
         ({"q": "channel:pilto"}, "“pilto” in “channel:pilto” is not known."),
-        ({"flag": "nothing"}, "There is no such flag."),
+        ({"flag": "nothing"}, "There is no flag"),
         ({"company": ["nobody"], "chosen": "on"}, "There is no company nobody any more."),
         ({"expires_at": "tomorrow"}, "Write it as 2027-03-03T14:00"),
     ],

@@ -82,7 +82,9 @@ def test_people_of_a_role_are_granted(alices, acme, globex):
     assert batch.changed_count == many == Grant.objects.filter(reason="trial", expires_at__year=2099).count()
     assert {admin.pk for admin in admins} <= set(Grant.objects.values_list("user", flat=True))
     assert f"{admins[0]}" in shown.content.decode() or admins[0].email in shown.content.decode()
-    _, back = taken_back(alices, shown)
+    asked, back = taken_back(alices, shown)
+    assert f"The grant of API Access ends for {many} :" in text_of(asked)
+    assert f"{admins[0].email} (Acme)" in text_of(asked)
     assert f"Done: {many} changes" in text_of(back)
     assert not Grant.objects.exists()
 

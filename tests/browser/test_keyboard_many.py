@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tests.browser.keyboard import Keyboard
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright (the extra e2e)")
 expect = sync_api.expect
 
@@ -59,9 +61,8 @@ def test_all_companies_that_match_are_moved_and_moved_back(keyboard):
     keys.press("/")
     keys.type("channel:general plan:pro ")
     link = page.get_by_role("link", name=re.compile(r"^Change all \d+ that match"))
-    expect(page).to_have_url(re.compile("plan"))
+    expect(page).to_have_url(re.compile("plan(:|%3A)pro"))
     number = int(re.search(r"\d+", link.inner_text())[0])
-    keys.press("Escape")
     keys.go("Change all .* that match…")
     keys.is_on("Change many companies")
     keys.go("Move to a channel")
@@ -79,6 +80,38 @@ def test_all_companies_that_match_are_moved_and_moved_back(keyboard):
     keys.go(f"Take {number} back")
     expect(page.get_by_text(f"Done: {number} changes")).to_be_visible()
     assert pilots() == before
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_people_of_many_companies_are_granted_a_feature_and_it_is_undone(visit, demo_server, scripts):
+    address = "/super-admin/bulk/companies/?what=grant&q=plan:enterprise"
+    keys = Keyboard(visit(demo_server.account("super_admin"), address, java_script_enabled=scripts))
+    page = keys.page
+
+    def granted() -> int:
+        return page.request.get(f"{FLAGS}route_optimizer/?show=all").text().count("Revoke…")
+
+    before = granted()
+    keys.tab_to("Flag$")
+    keys.type("Route")
+    keys.tab_to("Whom")
+    keys.type("Admins")
+    keys.go("Show what it would do")
+    keys.is_at(page.get_by_role("heading", name="What it would do"))
+    keys.go("Grant Route Optimizer")
+    keys.is_on("Route Optimizer: grant")
+    if not scripts:
+        keys.go("Go on")
+    expect(page.get_by_text(re.compile("^Done: "))).to_be_visible()
+    assert granted() > before
+    keys.go("Undo all of it…")
+    keys.is_on("Take this back?")
+    keys.go("Take .* back")
+    keys.is_on("Take back: Route Optimizer")
+    if not scripts:
+        keys.go("Go on")
+    expect(page.get_by_text(re.compile("^Done: "))).to_be_visible()
+    assert granted() == before
 
 
 def test_a_search_is_filtered_by_the_menu_and_kept_as_a_view(keyboard):

@@ -190,11 +190,15 @@ class NoRedirect(HTTPRedirectHandler):
 class Application:
     """The project under gunicorn, two workers, as in production save for HTTPS. A context manager.
 
-    A worker that is silent for `timeout` seconds is ended.
+    A worker that is silent for `timeout` seconds is ended. With `preload` workers are copies of one process, so that
+    those that are killed are replaced at once.
     """
 
-    def __init__(self, workers: int = 2, threads: int = 4, timeout: int = 30, **environment: str) -> None:
+    def __init__(
+        self, workers: int = 2, threads: int = 4, timeout: int = 30, preload: bool = False, **environment: str
+    ) -> None:
         self.port, self.workers, self.threads, self.timeout = free_port(), workers, threads, timeout
+        self.preload = preload
         self.folder = Path(tempfile.mkdtemp(prefix="headgate-application-"))
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -228,6 +232,7 @@ class Application:
         arguments = [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", "config.wsgi"]
         arguments += ["--bind", f"127.0.0.1:{self.port}", "--workers", str(self.workers)]
         arguments += ["--threads", str(self.threads), "--timeout", str(self.timeout)]
+        arguments += ["--preload"] if self.preload else []
         self.log = (self.folder / "log").open("w")
         self.process = subprocess.Popen(arguments, cwd=ROOT, env=self.environment, stdout=self.log, stderr=self.log)
         eventually(lambda: self.get("/healthz").status == 200, 40)

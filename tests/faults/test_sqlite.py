@@ -44,7 +44,7 @@ class Small:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     """Two workers on one file."""
     file = tmp_path_factory.mktemp("sqlite") / "db.sqlite3"
-    app = Application(DATABASE_URL=f"sqlite:///{file}")
+    app = Application(preload=True, DATABASE_URL=f"sqlite:///{file}")
     app.manage("migrate", "--verbosity", "0")
     cast = json.loads(app.manage("shell", "--no-imports", "-c", CAST).stdout.splitlines()[-1])
     with app:
@@ -57,6 +57,7 @@ def test_a_worker_killed_at_any_moment_of_a_write_leaves_both_or_neither(small: 
     acknowledged = []
     for number in range(4):
         enabled, request_id = number % 2 == 0, f"killed-{number}-on-sqlite"
+        assert {small.check().status for _ in range(6)} == {200}  # They are warm, as good as surely.
         with ThreadPoolExecutor(1) as pool:
             write = pool.submit(small.write, enabled, reason=request_id, X_Request_ID=request_id)
             time.sleep(number * 0.008)

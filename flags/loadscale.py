@@ -1,48 +1,51 @@
-"""Fills a database with many flags, companies and overrides, to measure on: in bulk, and past history but one line.
+"""Fills a database with many flags, companies, overrides, people and lines of history, to measure on.
+
+What is loaded is told in history by one line.
 
 Rows are made here and written in large pieces, each in a transaction of its own, so that an interrupted run has not
 worked in vain: the next one adds what is missing. A company's overrides are written together, so that its version is
 bumped once and not once for each of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import connection
-from django.db.models import Model
 from django.utils import timezone
 
 from flags.catalogue import CATEGORIES
 from flags.exceptions import Invalid
-from flags.models import ChannelDefault, Flag, Override
+from flags.loadpeople import ADDRESS, load_history, load_people
+from flags.loadwriting import PIECE, Tell, as_id, insert, moment, new_id
+from flags.models import Change, ChannelDefault, Flag, Grant, Override
 from flags.recording import record, writing
-from tenants.models import Company, CompanySettings, NameTrigram, Plan, ReleaseChannel
+from tenants.models import Company, CompanySettings, Membership, NameTrigram, Plan, ReleaseChannel, User
 from tenants.rls import acting_as_nobody, acting_as_system
 
 SLUG, KEY = "scale-", "scale_"
-PIECE = 50_000
-
-Tell = Callable[[str, int, int], None]
-"""Hears what is being loaded, how much of it there is by now, and how much there will be."""
+LOADED = (Flag, ChannelDefault, Company, NameTrigram, CompanySettings, Override, User, Membership, Grant, Change)
 
 KINDS = ("Amber", "Birch", "Copper", "Dune", "Ember", "Fjord", "Garnet", "Heron", "Indigo", "Jade", "Kite", "Linden")
 TRADES = ("Freight", "Haulage", "Couriers", "Transit", "Logistics", "Shuttles", "Movers", "Cabs", "Lines", "Express")
 
 
 def counts() -> dict[str, int]:
-    """Return how many flags, companies and overrides there are, whoever made them."""
+    """Return how many of each there are, whoever made them."""
     with acting_as_system("count rows"):
         return {
             "flags": Flag.objects.count(),
             "companies": Company.objects.count(),
             "overrides": Override.objects.count(),
+            "people": User.objects.count(),
+            "history": Change.objects.count(),
         }
 
 
-def load(*, flags: int, companies: int, overrides: int, tell: Tell) -> dict[str, int]:
+def load(
+    *, flags: int, companies: int, overrides: int, people: int = 0, history: int = 0, tell: Tell
+) -> dict[str, int]:
     """Add rows until there are so many of each, and return how many were added. Nothing is ever taken away.
 
     Raises Invalid, having written nothing, for more overrides than there are pairs of a flag and a loaded company.
@@ -55,6 +58,8 @@ def load(*, flags: int, companies: int, overrides: int, tell: Tell) -> dict[str,
     _load_flags(flags - before["flags"], tell)
     _load_companies(companies - before["companies"], tell)
     _load_overrides(overrides, tell)
+    load_people(SLUG, people - before["people"], tell)
+    load_history(SLUG, history - before["history"], tell)
     after = counts()
     added = {what: after[what] - before[what] for what in after}
     if any(added.values()):
@@ -68,6 +73,12 @@ def loaded_companies() -> int:
     """Return how many companies are here to be measured on."""
     with acting_as_system("count rows"):
         return Company.objects.filter(slug__startswith=SLUG).count()
+
+
+def loaded_people() -> int:
+    """Return how many people are here to be measured on."""
+    with acting_as_system("count rows"):
+        return User.objects.filter(email__endswith=ADDRESS).count()
 
 
 # Flags
@@ -122,17 +133,18 @@ def _load_companies(missing: int, tell: Tell) -> None:
         channels = list(ReleaseChannel.objects.order_by("rank").values_list("slug", flat=True))
         plans = list(Plan.objects.order_by("rank").values_list("slug", flat=True))
     first = int(last.removeprefix(SLUG)) + 1 if last else 1
-    now = _moment(timezone.now())
+    now = moment(timezone.now())
     columns = ("id", "slug", "name", "channel_id", "plan_id", "is_active", "version", "created_at", "updated_at")
     settings = ("company_id", "default_currency", "brand_colour", "time_zone", "updated_at")
     for start in range(0, missing, PIECE):
         numbers = range(first + start, first + min(start + PIECE, missing))
         rows = [
-            (_id(), f"{SLUG}{n:07d}", _name(n), _ring(n, channels), _tier(n, plans), True, 1, now, now) for n in numbers
+            (new_id(), f"{SLUG}{n:07d}", _name(n), _ring(n, channels), _tier(n, plans), True, 1, now, now)
+            for n in numbers
         ]
         with writing("load companies"):
-            _insert(Company, columns, rows)
-            _insert(CompanySettings, settings, [(row[0], "USD", "#1f6feb", "UTC", now) for row in rows])
+            insert(Company, columns, rows)
+            insert(CompanySettings, settings, [(row[0], "USD", "#1f6feb", "UTC", now) for row in rows])
         tell("companies", start + len(rows), missing)
 
 
@@ -184,7 +196,7 @@ def _load_overrides(wanted: int, tell: Tell) -> None:
         rows = _overrides(companies, keys, range(turn, min(turn + each, first + len(keys))))
         while missing and (piece := list(islice(rows, min(PIECE, missing)))):
             with writing("load overrides"):
-                missing -= _insert(Override, columns, piece)
+                missing -= insert(Override, columns, piece)
             tell("overrides", total - missing, total)
 
 
@@ -194,8 +206,8 @@ def _overrides(companies: Sequence[UUID], keys: Sequence[str], places: range) ->
     Where it begins is spread unevenly, so that a few flags are overridden for very many companies, and most for some.
     """
     now = timezone.now()
-    stamp, soon = _moment(now), [_moment(now + timedelta(days=days)) for days in range(1, 366)]
-    as_id = _as_id()
+    stamp, soon = moment(now), [moment(now + timedelta(days=days)) for days in range(1, 366)]
+    id_of = as_id()
     for number, company in enumerate(companies):
         begin = int(len(keys) * (number * 2_654_435_761 % 2**32 / 2**32) ** 2)
         for place in places:
@@ -203,8 +215,8 @@ def _overrides(companies: Sequence[UUID], keys: Sequence[str], places: range) ->
             expires_at = soon[n % 365] if n % 20 == 0 else None
             key = keys[(begin + place) % len(keys)]
             yield (
-                _id(),
-                as_id(company),
+                new_id(),
+                id_of(company),
                 key,
                 n % 4 != 0,
                 "Loaded to measure on",
@@ -216,44 +228,10 @@ def _overrides(companies: Sequence[UUID], keys: Sequence[str], places: range) ->
             )
 
 
-# Writing
-
-
-def _as_id() -> Callable[[UUID], Any]:
-    return (lambda pk: pk) if connection.vendor == "postgresql" else (lambda pk: pk.hex)
-
-
-def _id() -> Any:
-    return _as_id()(uuid4())
-
-
-def _moment(value: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(value)
-
-
-def _insert(model: type[Model], columns: Sequence[str], rows: Sequence[tuple]) -> int:
-    """Write rows as fast as the database takes them, leaving out those that are there. Returns how many were new."""
-    table, names = model._meta.db_table, ", ".join(columns)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # COPY knows neither conflicts nor row-level security, so it fills a table in between.
-            cursor.execute(f"create temporary table loaded as select {names} from {table} with no data")  # noqa: S608
-            with cursor.copy(f"copy loaded ({names}) from stdin") as copy:
-                for row in rows:
-                    copy.write_row(row)
-            cursor.execute(f"insert into {table} ({names}) select {names} from loaded on conflict do nothing")  # noqa: S608
-            found = cursor.rowcount
-            cursor.execute("drop table loaded")
-            return found
-        marks = ", ".join(["%s"] * len(columns))
-        cursor.executemany(f"insert or ignore into {table} ({names}) values ({marks})", rows)  # noqa: S608
-        return cursor.rowcount
-
-
 def _analyze() -> None:
     """Let PostgreSQL look at what it has, as autovacuum would have by tomorrow."""
     if connection.vendor == "postgresql":
         with acting_as_nobody(), connection.cursor() as cursor:
             work = "analyze" if connection.in_atomic_block else "vacuum (analyze)"
-            for model in (Flag, ChannelDefault, Company, NameTrigram, CompanySettings, Override):
+            for model in LOADED:
                 cursor.execute(f"{work} {model._meta.db_table}")

@@ -112,7 +112,9 @@ KINDS = {
         "gatetemplates",
         "grants",
         "idempotency",
+        "loadpeople",
         "loadscale",
+        "loadwriting",
         "lostanswers",
         "manyoverrides",
         "optins",
@@ -301,6 +303,7 @@ def _is_write(node: ast.AST) -> bool:
 
 # Several transactions of an operator's, and a question that is asked until it is answered.
 NEVER_REPEATED = {("flags.loadscale", name) for name in ("load", "_load_flags", "_load_companies", "_load_overrides")}
+NEVER_REPEATED |= {("flags.loadpeople", "load_people"), ("flags.loadpeople", "load_history")}
 NEVER_REPEATED |= {("flags.lostanswers", "was_saved")}
 
 

@@ -144,7 +144,7 @@ def measure(client: Client, page: Page, times: int) -> tuple[Row, int]:
 def rows(run: Run) -> Iterator[Row]:
     """Yield a row for each page, and the most queries that any of them takes."""
     stage.need_postgres()
-    stage.database(1_000, 100_000, 1_000_000)
+    stage.database(1_000, 100_000, 1_000_000, people=100_000, history=1_000_000)
     settings.ALLOWED_HOSTS = ["testserver"]
     settings.API_RATE_LIMIT = "1000000/s"
     counts: dict[str, int] = {}

@@ -21,7 +21,9 @@ PREFIX = f"benchmark_headgate{settings.TEST_DB_SUFFIX and '_' + settings.TEST_DB
 FOLDER = Path(tempfile.gettempdir())
 
 
-def database(flags: int = 100, companies: int = 1_000, overrides: int = 5_000) -> None:
+def database(
+    flags: int = 100, companies: int = 1_000, overrides: int = 5_000, people: int = 0, history: int = 0
+) -> None:
     """Connect this process to a migrated database with at least so many of each, as `load_scale` makes them.
 
     Leave behind what you found: the next benchmark may be using the same one.
@@ -34,7 +36,7 @@ def database(flags: int = 100, companies: int = 1_000, overrides: int = 5_000) -
         name = str(FOLDER / f"{name}.sqlite3")
     connection.settings_dict["TEST"]["NAME"] = name
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=True)
-    loadscale.load(flags=flags, companies=companies, overrides=overrides, tell=_tell)
+    loadscale.load(flags=flags, companies=companies, overrides=overrides, people=people, history=history, tell=_tell)
 
 
 def act_as_console() -> None:

@@ -1,4 +1,4 @@
-"""`load_scale`: many flags, companies and overrides, to measure on."""
+"""`load_scale`: many flags, companies, overrides, people and lines of history, to measure on."""
 
 import json
 import time
@@ -12,12 +12,14 @@ from flags import demo, loadscale
 from flags.management import door
 
 WIDTH = 30
+WHAT = ("flags", "companies", "overrides", "people", "history")
+WORDS = {"history": "lines of history"}
 
 
 class Command(BaseCommand):
     help = (
-        "Adds flags, companies and overrides in bulk until there are so many of each, to measure on. Run again, it "
-        "adds what is missing. Not for a database whose data matters: nothing takes the rows away again."
+        "Adds flags, companies, overrides, people and history in bulk until there are so many of each, to measure on. "
+        "Run again, it adds what is missing. Not for a database whose data matters: nothing takes the rows away again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,12 +30,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--overrides", type=door.count, default=1_000_000, metavar="N", help="How many overrides (1,000,000)."
         )
+        parser.add_argument(
+            "--people", type=door.count, default=100_000, metavar="N", help="How many people (100,000)."
+        )
+        parser.add_argument(
+            "--history", type=door.count, default=1_000_000, metavar="N", help="How many lines of history (1,000,000)."
+        )
         parser.add_argument("--json", action="store_true", help="Print the counts as JSON.")
         parser.add_argument("--force", action="store_true", help="Also where the database holds data of others.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
-        wanted = {name: options[name] for name in ("flags", "companies", "overrides")}
+        wanted = {name: options[name] for name in WHAT}
         if not (options["force"] or settings.DEBUG):
             self._refuse_to_mix()
         with door.refusing():
@@ -42,12 +50,12 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"counts": there, "added": added, "seconds": round(seconds, 1)}))
         else:
-            parts = (f"{number:,} {what} ({added[what]:,} new)" for what, number in there.items())
+            parts = (f"{number:,} {WORDS.get(what, what)} ({added[what]:,} new)" for what, number in there.items())
             self.stdout.write(f"{', '.join(parts)}, in {seconds:.1f} s.")
 
     def _refuse_to_mix(self) -> None:
         with door.at_the_command_line("see whose data this is"):
-            others = demo.others() - loadscale.loaded_companies()
+            others = demo.others() - loadscale.loaded_companies() - loadscale.loaded_people()
         if others:
             raise CommandError(
                 f"The database {connection.settings_dict['NAME']!r} holds {others} companies and people that were "

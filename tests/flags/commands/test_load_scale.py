@@ -10,20 +10,22 @@ from django.utils import timezone
 
 from flags import loadscale
 from flags.features import features_for
-from flags.models import Change, Flag, Override, Version
-from tenants.models import Company, CompanySettings
+from flags.models import Change, Flag, Grant, Override, Version
+from tenants.models import Company, CompanySettings, Membership, User
 from tests.factories import CompanyFactory, OverrideFactory
 
 pytestmark = pytest.mark.django_db
+WHAT = ("flags", "companies", "overrides", "people", "history")
 
 
 @pytest.fixture
 def load(run):
-    """Return a function that loads so many flags, companies and overrides, and returns what was printed as JSON."""
+    """Return a function that loads so many of each, and returns what was printed as JSON."""
 
-    def loaded(flags: int, companies: int, overrides: int, *words: str):
-        numbers = ("--flags", str(flags), "--companies", str(companies), "--overrides", str(overrides))
-        ran = run("load_scale", *numbers, "--json", "--force", *words)
+    def loaded(flags: int, companies: int, overrides: int, people: int = 0, history: int = 0):
+        asked = {"flags": flags, "companies": companies, "overrides": overrides, "people": people, "history": history}
+        numbers = [word for name, number in asked.items() for word in (f"--{name}", str(number))]
+        ran = run("load_scale", *numbers, "--json", "--force")
         assert not ran.refusal, ran.refusal
         return ran.json
 
@@ -32,7 +34,7 @@ def load(run):
 
 def test_it_loads_exactly_so_many_of_each(load):
     printed = load(50, 40, 300)
-    assert printed["counts"] == {"flags": 50, "companies": 40, "overrides": 300}
+    assert printed["counts"] == {"flags": 50, "companies": 40, "overrides": 300, "people": 0, "history": 1}
     assert (Flag.objects.count(), Company.objects.count(), Override.objects.count()) == (50, 40, 300)
     assert CompanySettings.objects.count() == 40
 
@@ -40,7 +42,7 @@ def test_it_loads_exactly_so_many_of_each(load):
 def test_loading_again_adds_nothing(load):
     load(50, 40, 300)
     before = list(Override.objects.order_by("pk").values_list("pk", flat=True))
-    assert load(50, 40, 300)["added"] == {"flags": 0, "companies": 0, "overrides": 0}
+    assert load(50, 40, 300)["added"] == dict.fromkeys(WHAT, 0)
     assert list(Override.objects.order_by("pk").values_list("pk", flat=True)) == before
     assert Change.objects.filter(verb="load_scale").count() == 1
 
@@ -48,7 +50,8 @@ def test_loading_again_adds_nothing(load):
 @pytest.mark.parametrize("then", [(50, 40, 301), (60, 41, 999), (50, 40, 2000)])
 def test_it_tops_up_to_what_is_asked_for_down_to_the_last_free_pair(load, then):
     load(50, 40, 300)
-    assert load(*then)["counts"] == dict(zip(("flags", "companies", "overrides"), then, strict=True))
+    counts = load(*then)["counts"]
+    assert [counts[name] for name in WHAT[:3]] == list(then)
 
 
 def test_what_was_there_before_counts_but_is_left_alone(load, acme):
@@ -103,8 +106,10 @@ def test_a_broken_off_load_goes_on_where_it_ended(load, monkeypatch):
 
 
 def test_progress_goes_to_stderr_and_the_figures_to_stdout(run):
-    ran = run("load_scale", "--flags", "30", "--companies", "10", "--overrides", "20", "--force")
-    assert ran.out.startswith("30 flags (10 new), 10 companies (10 new), 20 overrides (20 new), in ")
+    few = ("--people", "4", "--history", "7")
+    ran = run("load_scale", "--flags", "30", "--companies", "10", "--overrides", "20", *few, "--force")
+    said = "30 flags (10 new), 10 companies (10 new), 20 overrides (20 new)"
+    assert ran.out.startswith(f"{said}, 4 people (4 new), 8 lines of history (7 new), in ")
     assert "overrides  [##############################]        20 / 20" in ran.err
     assert "[" not in ran.out
 
@@ -130,3 +135,20 @@ def test_somebody_s_data_is_left_alone_unless_forced(run, settings):
 def test_a_number_that_is_none_is_usage(number):
     with pytest.raises(CommandError, match="is no number of things"):
         call_command("load_scale", "--flags", number, stdout=io.StringIO())
+
+
+def test_people_work_in_the_loaded_companies_and_some_hold_grants(load):
+    load(100, 20, 0, people=60)
+    load(100, 20, 0, people=90)
+    assert Membership.objects.filter(is_home=True, company__slug__startswith="scale-").count() == 90
+    assert Counter(Membership.objects.values_list("role", flat=True)) == {"admin": 20, "member": 70}
+    assert Grant.objects.filter(flag__needs_grant=True).count() == 9
+    assert not any(person.has_usable_password() for person in User.objects.all()[:5])
+
+
+def test_history_is_told_as_any_other(load, sign_in, alice):
+    load(50, 20, 0, history=300)
+    assert Change.objects.filter(verb="set_override", company_id__in=Company.objects.values("pk")).count() == 270
+    page = sign_in(alice).get("/super-admin/changes/").content.decode()
+    assert "Contract" in page
+    assert "turned" in page

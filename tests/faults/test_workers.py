@@ -145,7 +145,7 @@ def test_a_reload_under_load_loses_no_request(stage: Stage, traffic):
     with traffic(threads=4, timeout=60) as during:
         time.sleep(0.5)
         os.kill(stage.app.process.pid, signal.SIGHUP)
-        eventually(lambda: len(stage.app.pids()) == 2 and not set(before) & set(stage.app.pids()), 20)
+        eventually(lambda: len(stage.app.pids()) == 2 and not set(before) & set(stage.app.pids()), 60)
         time.sleep(0.5)
     assert_all_answered(during.answers, within=60)
     assert [answer for answer in during.answers if answer.stale] == []

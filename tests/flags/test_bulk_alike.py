@@ -17,6 +17,7 @@ from flags.exceptions import ChangeRefused, NotAllowed
 from flags.models import Change, ChannelDefault, Flag, Grant, Override
 from tenants.models import Company
 from tests.factories import CompanyFactory, MembershipFactory
+from tests.sampling import in_turn
 
 pytestmark = pytest.mark.django_db
 KEY = "api_access"
@@ -66,10 +67,14 @@ def override_of(company):
     return row and (row.enabled, row.reason, row.expires_at, row.paused, row.version, row.created_by_id)
 
 
-@pytest.mark.parametrize(("before", "deed"), list(product(BEFORE, DEEDS)))
-@pytest.mark.parametrize("until", [None, SOON, LATER])
-@pytest.mark.parametrize("is_late", [False, True])
-@pytest.mark.parametrize("reason", ["why", ""])
+OVERRIDES = [
+    (*case, reason)
+    for turn, case in enumerate(product(BEFORE, [False, True], DEEDS, [None, SOON, LATER]))
+    for reason in in_turn(("why", ""), turn, 2)
+]
+
+
+@pytest.mark.parametrize(("before", "is_late", "deed", "until", "reason"), OVERRIDES)
 def test_overrides_changed_together_are_as_changed_alone(alice, clock, before, deed, until, is_late, reason):
     one, other = CompanyFactory(name="One"), CompanyFactory(name="Other")
     if before is not None:

@@ -1,8 +1,8 @@
 """Limits that bite, at every call that takes a body and every address: a clear 4xx, never a 500, and nothing written.
 
 Calls are found in the map of addresses (tests.flags.api.calls), so that a new one is covered on arrival. What a call
-knows meets every value there is; names and headers that are read alike for all calls meet some of them at each, and
-all of them at each with LONG_TESTS=1.
+knows meets every value there is; names and headers that are read alike for all calls, and bodies that nobody can
+read, meet some of them at each, and all of them at each with LONG_TESTS=1.
 """
 
 import gzip
@@ -133,7 +133,7 @@ def assert_refused_in_shape(response, what: object) -> None:
 def test_what_cannot_be_read_is_refused(call, values, caller):
     client, path = caller(call), call.path(**values)
     before = written()
-    for what, body in UNREADABLE.items():
+    for what, body in in_turn(list(UNREADABLE.items()), WITH_BODY.index(call), 3):
         response = call.send(client, path, body)
 
         if what == "a prototype" and call.route.startswith("ofrep:"):

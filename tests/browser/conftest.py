@@ -18,7 +18,7 @@ from tests.conftest import lacking
 
 # What a browser says of every refusal, wanted or not, and htmx of a search that a newer one has overtaken.
 EXPECTED = re.compile(
-    r"Failed to load resource: .* status of (400|401|403|404|409|422|410|500|503)|htmx:(afterRequest|sendAbort)\b"
+    r"Failed to load resource: .* status of (400|401|403|404|405|409|422|410|500|503)|htmx:(afterRequest|sendAbort)\b"
     r"|Response Status Error Code 401 from"
 )
 

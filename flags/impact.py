@@ -4,18 +4,18 @@ Companies that differ in nothing are alike within a channel and plan, so they ar
 those with differences, and those in a percentage rollout, are evaluated one by one.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from flags.evaluation import (
-    NO_COMPANY,
     ChannelAnswer,
     CompanyFacts,
     Decision,
@@ -52,6 +52,14 @@ class Proposed:
     moves: Mapping[UUID, tuple[str, int]] = field(default_factory=dict)
 
 
+class Outcome(NamedTuple):
+    """What a flag answers one company before and after; `kept` says that its own override is what keeps it so."""
+
+    was: bool
+    becomes: bool
+    kept: bool
+
+
 @dataclass(slots=True)
 class Effect:
     """How one flag fares: counts of companies by what happens to them, and the first names of those that change."""
@@ -86,6 +94,18 @@ class Effect:
     def more(self) -> int:
         """How many change besides those named."""
         return self.changes - len(self.names)
+
+    def tell(self, outcome: Outcome, name: str) -> None:
+        """Count what comes of a change for one company, called by its name."""
+        was, becomes, kept = outcome
+        self.add(was, becomes)
+        if was != becomes:
+            names = self.names_on if becomes else self.names_off
+            if len(names) < NAMES_SHOWN:
+                names.append(name)
+        elif kept:
+            self.overrides_stay_on += becomes
+            self.overrides_stay_off += not becomes
 
     def add(self, before: bool, after: bool, count: int = 1) -> None:
         if before == after:
@@ -129,27 +149,34 @@ def impact(change: Proposed, at: datetime | None = None) -> Impact:
     keys = (change.key, *dependents)
     related = set(keys).union(*(required_by(rules, key) for key in keys for rules in (before, after)))
     effects = {key: Effect(key) for key in keys}
-    ranks = dict(Plan.objects.values_list("slug", "rank"))
     only = set(change.overrides) | set(change.opt_ins) | set(change.moves)
     special = _companies_that_differ(related, only, before, after)
     rollout = _channels_in_rollout(related, before, after)
     companies = Company.objects.filter(is_active=True)
     if not only:
-        groups = companies.exclude(channel__in=rollout).values_list("channel", "plan").annotate(n=Count("pk"))
-        left = {(channel, plan): n for channel, plan, n in groups.order_by("channel", "plan")}
+        groups = companies.exclude(channel__in=rollout).values_list("channel", "plan", "plan__rank")
+        counted = groups.annotate(n=Count("pk")).order_by("channel", "plan")
+        left = {(channel, plan, rank): n for channel, plan, rank, n in counted}
     else:
         left = {}
     names: dict[tuple[str, str, str, bool], None] = {}
-    one_by_one = _one_by_one(companies, special, rollout, only)
-    for pk, name, channel, plan in one_by_one:
-        if channel not in rollout and not only:
-            left[(channel, plan)] -= 1
-        facts = special.get(pk) or CompanyFacts(str(pk), channel, ranks[plan])
-        facts = replace(facts, id=str(pk), channel=channel, plan=ranks[plan])
-        _compare(effects, before, after, facts, _proposed_facts(facts, pk, change), at, name)
-    for (channel, plan), count in left.items():
+    known: dict[tuple, tuple[Outcome, ...]] = {}
+    for one in _one_by_one(companies, special, rollout, only):
+        facts, is_alone = one.facts, bool(only) or one.facts.channel in rollout
+        if not is_alone:
+            left[(facts.channel, one.plan, facts.plan)] -= 1
+        # Companies with the same answers of their own are alike, too, but for a percentage and for what is proposed.
+        alike = (facts.channel, facts.plan, *facts.overrides.items(), None, *facts.opt_ins.items())
+        outcomes = None if is_alone else known.get(alike)
+        if outcomes is None:
+            proposed = _proposed_facts(facts, one.pk, change)
+            outcomes = tuple(_outcome(key, before, after, facts, proposed, at) for key in effects)
+            known[alike] = outcomes
+        for effect, outcome in zip(effects.values(), outcomes, strict=True):
+            effect.tell(outcome, one.name)
+    for (channel, plan, rank), count in left.items():
         if count:
-            facts = CompanyFacts("", channel, ranks[plan])
+            facts = CompanyFacts("", channel, rank)
             proposed = _proposed_facts(facts, None, change)
             for key, effect in effects.items():
                 was = evaluate_for_company(before, key, facts, at).enabled
@@ -178,9 +205,9 @@ def decisions(key: str, companies: Collection[Company], at: datetime | None = No
     special = _companies_that_differ({key, *required_by(rules, key)}, wanted, rules) if wanted else {}
     found = {}
     for company in companies:
-        facts = special.get(company.pk, NO_COMPANY)
-        facts = replace(facts, id=str(company.pk), channel=str(company.channel_id), plan=company.plan.rank)
-        found[company.pk] = evaluate_for_company(rules, key, facts, at)
+        pk = company.pk
+        alike = CompanyFacts(str(pk), str(company.channel_id), company.plan.rank)
+        found[pk] = evaluate_for_company(rules, key, special[pk].facts if pk in special else alike, at)
     return found
 
 
@@ -206,11 +233,8 @@ def _having(rules: Mapping[str, FlagRules], key: str, at: datetime) -> list[UUID
     rollout = _channels_in_rollout(related, rules)
     ranks = dict(Plan.objects.values_list("slug", "rank"))
     companies = Company.objects.filter(is_active=True)
-    found = []
-    for pk, _, channel, plan in _one_by_one(companies, special, rollout, set()):
-        facts = replace(special.get(pk, NO_COMPANY), id=str(pk), channel=channel, plan=ranks[plan])
-        if evaluate_for_company(rules, key, facts, at).enabled:
-            found.append(pk)
+    apart = _one_by_one(companies, special, rollout, set())
+    found = [one.pk for one in apart if evaluate_for_company(rules, key, one.facts, at).enabled]
     alike = Q(pk__in=[])
     for channel, plan in product(ReleaseChannel.objects.exclude(pk__in=rollout).values_list("pk", flat=True), ranks):
         if evaluate_for_company(rules, key, CompanyFacts("", channel, ranks[plan]), at).enabled:
@@ -230,38 +254,55 @@ def _channels_in_rollout(keys: set[str], *rulesets: Mapping[str, FlagRules]) -> 
     }
 
 
-def _one_by_one(companies, special, rollout: set[str], only: set[UUID]) -> Iterable[tuple[UUID, str, str, str]]:
-    fields = ("pk", "name", "channel_id", "plan_id")
-    if only:
-        return companies.filter(pk__in=among(only)).values_list(*fields)
-    found = {row[0]: row for row in companies.filter(channel__in=rollout).values_list(*fields).iterator()}
-    ids = [pk for pk in special if pk not in found]
-    for start in range(0, len(ids), COMPANIES_AT_ONCE):
-        some = companies.filter(pk__in=ids[start : start + COMPANIES_AT_ONCE])
-        found.update({row[0]: row for row in some.values_list(*fields)})
-    return sorted(found.values(), key=lambda row: row[1])
+@dataclass(frozen=True, slots=True)
+class _One:
+    """A company that is evaluated by itself: its facts with its channel and the rank of its plan, and its plan."""
+
+    pk: UUID
+    name: str
+    plan: str
+    facts: CompanyFacts
+    is_active: bool = True
 
 
-def _companies_that_differ(
-    keys: set[str], only: set[UUID], *rulesets: Mapping[str, FlagRules]
-) -> dict[UUID, CompanyFacts]:
-    overrides: dict[UUID, dict[str, OverrideFact]] = {}
-    opt_ins: dict[UUID, dict[str, bool]] = {}
+def _one_by_one(
+    companies: QuerySet[Company], special: Mapping[UUID, _One], rollout: set[str], only: set[UUID]
+) -> Iterable[_One]:
+    """Return the active ones that differ or are in a rollout, or of `only`, by name."""
+    wanted = Q(pk__in=among(only)) if only else Q(channel__in=rollout)
+    found = {pk: one for pk, one in special.items() if one.is_active and not only}
+    if only or rollout:
+        rows = companies.filter(wanted).values_list("pk", "name", "plan", "channel_id", "plan__rank")
+        for pk, name, plan, channel, rank in rows.iterator():
+            found[pk] = special.get(pk) or _One(pk, name, plan, CompanyFacts(str(pk), channel, rank))
+    return sorted(found.values(), key=lambda one: one.name)
+
+
+COMPANY = ("company__name", "company__plan", "company__is_active", "company__channel_id", "company__plan__rank")
+
+
+def _companies_that_differ(keys: set[str], only: set[UUID], *rulesets: Mapping[str, FlagRules]) -> dict[UUID, _One]:
     # What a company has chosen says nothing while the flag is not self-service.
     chosen = {key for key in keys for rules in rulesets if key in rules and rules[key].is_self_service}
     rows = Override.objects.filter(flag__in=keys)
     choices = OptIn.objects.filter(flag__in=chosen) if chosen else OptIn.objects.none()
     if only:
         rows, choices = rows.filter(company__in=among(only)), choices.filter(company__in=among(only))
-    for pk, key, enabled, expires_at, paused in rows.order_by().values_list(
-        "company_id", "flag_id", "enabled", "expires_at", "paused"
-    ):
-        overrides.setdefault(pk, {})[key] = OverrideFact(enabled, expires_at, paused)
-    for pk, key, enabled in choices.values_list("company_id", "flag_id", "enabled"):
-        opt_ins.setdefault(pk, {})[key] = enabled
+    found: dict[UUID, list[Any]] = {}
+    overrides: dict[UUID, dict[str, OverrideFact]] = defaultdict(dict)
+    opt_ins: dict[UUID, dict[str, bool]] = defaultdict(dict)
+    of_override = ("company_id", *COMPANY, "flag_id", "enabled", "expires_at", "paused")
+    for *company, key, enabled, expires_at, paused in rows.order_by().values_list(*of_override):
+        overrides[company[0]][key] = OverrideFact(enabled, expires_at, paused)
+        found.setdefault(company[0], company)
+    for *company, key, enabled in choices.values_list("company_id", *COMPANY, "flag_id", "enabled"):
+        opt_ins[company[0]][key] = enabled
+        found.setdefault(company[0], company)
     return {
-        pk: CompanyFacts(str(pk), "", 0, overrides.get(pk, {}), opt_ins.get(pk, {}))
-        for pk in overrides.keys() | opt_ins.keys()
+        pk: _One(
+            pk, name, plan, CompanyFacts(str(pk), channel, rank, overrides.get(pk, {}), opt_ins.get(pk, {})), active
+        )
+        for pk, name, plan, active, channel, rank in found.values()
     }
 
 
@@ -284,27 +325,19 @@ def _proposed_facts(facts: CompanyFacts, pk: UUID | None, change: Proposed) -> C
     return facts
 
 
-def _compare(
-    effects: Mapping[str, Effect],
+def _outcome(
+    key: str,
     before: Mapping[str, FlagRules],
     after: Mapping[str, FlagRules],
     facts: CompanyFacts,
     proposed: CompanyFacts,
     at: datetime,
-    name: str,
-) -> None:
-    for key, effect in effects.items():
-        was = evaluate_for_company(before, key, facts, at).enabled
-        becomes = evaluate_for_company(after, key, proposed, at).enabled
-        effect.add(was, becomes)
-        override = proposed.overrides.get(key)
-        if was != becomes:
-            names = effect.names_on if becomes else effect.names_off
-            if len(names) < NAMES_SHOWN:
-                names.append(name)
-        elif override is not None and key in facts.overrides and override.speaks(at):
-            effect.overrides_stay_on += becomes
-            effect.overrides_stay_off += not becomes
+) -> Outcome:
+    was = evaluate_for_company(before, key, facts, at).enabled
+    becomes = evaluate_for_company(after, key, proposed, at).enabled
+    override = proposed.overrides.get(key)
+    is_own = override is not None and key in facts.overrides and override.speaks(at)
+    return Outcome(was, becomes, is_own and was == becomes)
 
 
 def _add_names(effects: Mapping[str, Effect], groups: Iterable[tuple[str, str, str, bool]], special) -> None:

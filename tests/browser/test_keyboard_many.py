@@ -93,7 +93,7 @@ def test_people_of_many_companies_are_granted_a_feature_and_it_is_undone(visit, 
 
     before = granted()
     keys.tab_to("Flag$")
-    keys.type("Route")
+    keys.type("route_optimizer")
     keys.tab_to("Whom")
     keys.type("Admins")
     keys.go("Show what it would do")

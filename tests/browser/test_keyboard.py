@@ -173,7 +173,7 @@ def test_add_somebody_and_grant_them_a_feature(keyboard):
     keys.press("Enter")
     expect(page.locator(".drawer h3")).to_be_focused()
     keys.tab_to("Feature")
-    keys.type("Route")
+    keys.type("route_optimizer")
     keys.tab_to("Save for")
     keys.press("Enter")
     expect(page.get_by_role("cell", name="Route Optimizer", exact=True)).to_be_visible()

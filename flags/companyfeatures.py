@@ -173,9 +173,8 @@ def feature_states(
     }
 
 
-def inherited(company: Company, key: str, at: datetime | None = None) -> Decision:
+def inherited(basis: Basis, key: str) -> Decision:
     """Return what a company gets without its own override of a flag. An inactive company is answered like none."""
-    basis = basis_of(company, at)
     return _Inherited(basis.rules, basis.facts, basis.at)[key]
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from flags.companyfeatures import override_facts
+from flags.companyfeatures import Basis, override_facts
 from flags.evaluation import CompanyFacts, Decision, OverrideFact, Ruleset, evaluate_for_company, required_by
 from flags.models import Flag, OptIn
 from flags.snapshots import resolve_rules
@@ -87,22 +87,20 @@ def impact_of_move(
     return compare(rules, keys, facts if company.is_active else None, moved if stays_active else None, at)
 
 
-def impact_of_override(
-    company: Company, key: str, override: OverrideFact | None, at: datetime | None = None
-) -> CompanyImpact:
+def impact_of_override(company: Company, key: str, override: OverrideFact | None, basis: Basis) -> CompanyImpact:
     """Say what becomes of a flag, and of those that require it, when a company's override of it is set or, with None,
-    taken away. The flag itself is always among the turns, if there is such a flag.
+    taken away. The flag itself is always among the turns, if there is such a flag. One query.
+
+    `basis` is what the company's features rest on now (`companyfeatures.basis_of`).
     """
-    at = at or timezone.now()
-    rules = resolve_rules(at).flags
-    facts = facts_of(company)
-    others = {name: own for name, own in facts.overrides.items() if name != key}
-    proposed = replace(facts, overrides=others if override is None else {**others, key: override})
+    at, rules, facts = basis.at, basis.rules, basis.facts
     keys = [
         name for name, flag in rules.items() if name == key or (not flag.archived and key in required_by(rules, name))
     ]
-    if not company.is_active:
+    if facts is None:  # It is inactive.
         return compare(rules, keys, None, None, at)
+    others = {name: own for name, own in facts.overrides.items() if name != key}
+    proposed = replace(facts, overrides=others if override is None else {**others, key: override})
     return compare(rules, keys, facts, proposed, at)
 
 
@@ -124,5 +122,5 @@ def compare(
     turns = {
         key: (evaluate_for_company(rules, key, before, at), evaluate_for_company(rules, key, after, at)) for key in keys
     }
-    names = Flag.objects.order_by("name", "key").values_list("key", "name")
-    return CompanyImpact(tuple(Turn(key, name, *turns[key]) for key, name in names if key in turns))
+    names = Flag.objects.filter(key__in=turns).order_by("name", "key").values_list("key", "name")
+    return CompanyImpact(tuple(Turn(key, name, *turns[key]) for key, name in names))

@@ -21,7 +21,6 @@ from flags.impact import Proposed, impact
 from flags.requests import HttpRequest
 from tenants.models import ReleaseChannel, User
 
-NAMED = 12
 Form = BulkCompaniesForm | BulkFlagsForm
 
 
@@ -31,10 +30,8 @@ def bulk_companies(request: HttpRequest) -> HttpResponse:
     form = BulkCompaniesForm(request.POST if request.method == "POST" else request.GET)
     form.is_valid()
     chosen = _chosen(form, "company", finding.find_companies, request)
-    subjects: Sequence[UUID | str] = chosen.ids
     what = form.cleaned_data.get("what") or "override"
-    if what == "grant":
-        subjects = bulk.members(chosen.ids, form.cleaned_data.get("role", ""))
+    people = bulk.members(chosen.ids, form.cleaned_data.get("role", "")) if what == "grant" else None
     context = {
         "one": "company",
         "many": "companies",
@@ -45,7 +42,7 @@ def bulk_companies(request: HttpRequest) -> HttpResponse:
         "roles": ROLES,
         "flag": form.cleaned_data.get("flag"),
     }
-    return _answer(request, form, chosen, subjects, "console/bulk_companies.html", context)
+    return _answer(request, form, chosen, "console/bulk_companies.html", context, people)
 
 
 @console_view("GET", "POST")
@@ -64,20 +61,25 @@ def bulk_flags(request: HttpRequest) -> HttpResponse:
         "deeds": CHANNELS if what == "channel" else OVERRIDES,
         "company": form.cleaned_data.get("company"),
     }
-    return _answer(request, form, chosen, chosen.ids, "console/bulk_flags.html", context)
+    return _answer(request, form, chosen, "console/bulk_flags.html", context)
 
 
 def _answer(
     request: HttpRequest,
     form: Form,
     chosen: Chosen,
-    subjects: Sequence[UUID | str],
     template: str,
     context: dict[str, Any],
+    people: Sequence[UUID | str] | None = None,
 ) -> HttpResponse:
-    """Begin what is confirmed, or show what it would do, with what is wrong beside what it is about."""
+    """Begin what is confirmed, or show what it would do, with what is wrong beside what it is about.
+
+    `people` are those that it is about, instead of what was chosen.
+    """
     said, refusal = form.cleaned_data, None
-    wish = form.wish if form.is_clean and subjects and len(subjects) <= bulk.MOST else None
+    number = chosen.number if people is None else len(people)
+    wish = form.wish if form.is_clean and 0 < number <= bulk.MOST else None
+    subjects: Sequence[UUID | str] = () if wish is None else chosen.ids if people is None else people
     if request.method == "POST" and wish is not None and said.get("batch"):
         try:
             batch = bulk.begin(
@@ -94,8 +96,8 @@ def _answer(
         "tabs": _tabs(request, form),
         "list_url": list_url(form),
         "chosen": chosen,
-        "subjects": len(subjects),
-        "too_many": bulk.MOST if len(subjects) > bulk.MOST else 0,
+        "subjects": number,
+        "too_many": bulk.MOST if number > bulk.MOST else 0,
         "wish": wish,
         "channels": ReleaseChannel.objects.order_by("rank").values_list("slug", "name"),
         "refusal": refusal,
@@ -116,16 +118,14 @@ def _find_live_flags(text: str, viewer: User) -> finding.Found:
 def _chosen(form: Form, one: str, find: Callable[[str, User], finding.Found], request: HttpRequest) -> Chosen:
     """Return what was ticked, in the field of this name, or else all that match."""
     if ticked := form.cleaned_data.get(one):
-        rows = list(ticked)
-        return Chosen([row.pk for row in rows], [row.name for row in rows[:NAMED]], [])
+        return Chosen(ticked, [])
     if form.cleaned_data.get("chosen"):
-        return Chosen([], [], [f"No {one} is ticked."])
+        return Chosen(None, [f"No {one} is ticked."])
     found = find(form.cleaned_data.get("q", ""), person(request))
     if found.problems or one in form.errors or "q" in form.errors:
         # A word that was left out would mean more than somebody wanted.
-        return Chosen([], [], [problem.message for problem in found.problems])
-    pairs = list(found.rows.order_by("name", "pk").values_list("pk", "name")[: bulk.MOST + 1])
-    return Chosen([pk for pk, _ in pairs], [name for _, name in pairs[:NAMED]], [])
+        return Chosen(None, [problem.message for problem in found.problems])
+    return Chosen(found.rows, [])
 
 
 def _tabs(request: HttpRequest, form: Form) -> list[dict[str, Any]]:

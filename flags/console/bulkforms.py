@@ -1,19 +1,23 @@
 """What the forms say that change many at once, and the wish that they make."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from django import forms
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 from flags import overview
 from flags.batchmodels import Batch
-from flags.bulk import Wish
+from flags.bulk import MOST, Wish
 from flags.console.forms import MINUTE, FlagField
 from flags.models import Flag
 from flags.querytext import LONGEST
+from flags.roster import count_up_to
 from tenants.models import Company, ReleaseChannel, Role
 
+NAMED = 12
 Deed = Batch.Deed
 OVERRIDES = [(deed.value, str(deed.label)) for deed in (Deed.TURN_ON, Deed.TURN_OFF, Deed.RESET)]
 GRANTS = [(Deed.GRANT.value, "Grant it"), (Deed.DENY.value, "Deny it")]
@@ -21,17 +25,36 @@ CHANNELS = [(Deed.CHANNEL_ON.value, "Turn on"), (Deed.CHANNEL_OFF.value, "Turn o
 ROLES = [("", "Everybody"), *((value, f"{label}s only") for value, label in Role.choices)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chosen:
     """What is meant, by ticks or by a query. `problems` are words of the query that were not understood."""
 
-    ids: list[Any]
-    names: list[str]
+    rows: QuerySet | None
     problems: list[str]
+
+    @cached_property
+    def number(self) -> int:
+        """How many there are, or one more than can be changed at once for that many and more. One query."""
+        return 0 if self.rows is None else count_up_to(self.rows, MOST + 1)
+
+    @cached_property
+    def ids(self) -> list[Any]:
+        """All of them by name, up to one more than can be changed at once. One query."""
+        if self.rows is None:
+            return []
+        return list(self.rows.order_by("name", "pk").values_list("pk", flat=True)[: MOST + 1])
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What the first are called. One query."""
+        if self.rows is None:
+            return []
+        return list(self.rows.order_by("name", "pk").values_list("name", flat=True)[:NAMED])
 
     @property
     def more(self) -> int:
-        return len(self.ids) - len(self.names)
+        """How many there are besides those named."""
+        return self.number - len(self.names)
 
 
 class _BulkForm(forms.Form):

@@ -26,22 +26,30 @@ from flags.requests import HttpRequest
 from flags.sentences import FieldChange, Sentence, compared, fields, sentence
 from tenants.models import Company, Plan, User
 
-CHANGES_PER_PAGE = 50
+CHANGES_PER_PAGE = 30
 LOOK_ON = (
     f"{history.LOOKED_THROUGH:,} changes were looked through. There are more: look on, or name a flag or a company."
 )
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """A few words of a line: of no thing (`is_plain`), or of one, with its page unless it is gone since."""
+
+    text: str
+    is_plain: bool
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of history as a page shows it. What is gone since is named, and not linked."""
+    """One line of history as a page shows it. `revert_url` is empty where nothing takes it back."""
 
     change: Change
     sentence: Sentence
+    words: list[Words]
     fields: list[FieldChange]
-    can_revert: bool
-    flag_exists: bool
-    company_exists: bool
+    revert_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +75,18 @@ def entries(changes: Iterable[Change], *, flags: Collection[str] = ()) -> list[E
     there = set(Flag.objects.filter(key__in=unsure).values_list("key", flat=True)) if unsure else set()
     slugs = {change.company_slug for change in found if change.company_slug}
     companies = set(Company.objects.filter(slug__in=slugs).values_list("slug", flat=True)) if slugs else set()
+    pages = {("flag", key): f"{reverse('console:flag_list')}{key}/" for key in there.union(flags)}
+    pages |= {("company", slug): f"{reverse('console:company_list')}{slug}/" for slug in companies}
+    lines = reverse("console:change_list")
     return [
         Entry(
             change,
-            sentence(change),
+            said,
+            [Words(part.text, part.kind == "text", pages.get((part.kind, part.ref), "")) for part in said.parts],
             fields(change),
-            reverting.can_revert(change),
-            change.flag in there or change.flag in flags,
-            change.company_slug in companies,
+            f"{lines}{change.pk}/revert/" if reverting.can_revert(change) else "",
         )
-        for change in found
+        for change, said in ((change, sentence(change)) for change in found)
     ]
 
 

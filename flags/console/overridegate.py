@@ -10,7 +10,7 @@ from flags.companyimpact import impact_of_override
 from flags.console.forms import ChangeForm, OverrideForm
 from flags.console.gate import through_gate
 from flags.console.responses import both_values, drawer_target, malformed, page_or_fragment, sent, status_of
-from flags.evaluation import OverrideFact
+from flags.evaluation import Decision, OverrideFact
 from flags.exceptions import ChangeRefused
 from flags.impact import Proposed
 from flags.models import Flag, Override
@@ -29,13 +29,14 @@ def drawer_of(
     request: HttpRequest, company: Company, flag: Flag, *, drawer_id: str, return_focus: str, back: str
 ) -> dict[str, Any]:
     """Return what every drawer about one company's override shows, as of now. `back` is where Cancel leads."""
-    override = override_of(company, flag)
+    override, basis = override_of(company, flag), companyfeatures.basis_of(company)
     return {
         "company": company,
         "flag": flag,
         "override": override,
         "version": 0 if override is None else override.version,
-        "inherited": companyfeatures.inherited(company, flag.key),
+        "basis": basis,
+        "inherited": companyfeatures.inherited(basis, flag.key),
         "action": request.path,
         "drawer_id": drawer_id,
         "target": drawer_target(request, drawer_id),
@@ -70,12 +71,13 @@ def through_override_gate(
                 refusal = refused
             else:
                 return finish(said["place"])
-    else:
-        form = OverrideForm(initial=_initial(company, flag))
+    shown = look()
+    if request.method == "GET":
+        form = OverrideForm(initial=_initial(shown["override"], shown["inherited"]))
     context: dict[str, Any] = {
-        **look(),
-        "if_on": impact_of_override(company, flag.key, OverrideFact(True)),
-        "if_off": impact_of_override(company, flag.key, OverrideFact(False)),
+        **shown,
+        "if_on": impact_of_override(company, flag.key, OverrideFact(True), shown["basis"]),
+        "if_off": impact_of_override(company, flag.key, OverrideFact(False), shown["basis"]),
         "form": form,
         "place": form["place"].value() or request.GET.get("place", ""),
         "needs_reason": changes.reason_is_required(),
@@ -88,10 +90,9 @@ def through_override_gate(
     return page_or_fragment(request, "console/flag_gate.html", DRAWER, context, status=status)
 
 
-def _initial(company: Company, flag: Flag) -> dict[str, Any]:
-    override = override_of(company, flag)
+def _initial(override: Override | None, inherited: Decision) -> dict[str, Any]:
     if override is None:
-        return {"enabled": not companyfeatures.inherited(company, flag.key).enabled}
+        return {"enabled": not inherited.enabled}
     return {name: getattr(override, name) for name in ("enabled", "reason", "expires_at", "paused")}
 
 

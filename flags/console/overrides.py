@@ -9,9 +9,10 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from flags import overview, roster
+from flags.console.companies import company_or_404
 from flags.console.flags import OVERRIDES_SHOWN, flag_context
 from flags.console.forms import PickForm
-from flags.console.overridegate import drawer_of, override_of, through_override_gate, through_reset_gate
+from flags.console.overridegate import drawer_of, through_override_gate, through_reset_gate
 from flags.console.overriderows import OverrideRow, page_of_overrides
 from flags.console.paging import counted, on_its_page
 from flags.console.responses import came_by_itself, console_view, fragment, page_or_fragment, wants_fragment, way_back
@@ -69,14 +70,16 @@ def flag_override_add(request: HttpRequest, key: str) -> HttpResponseBase:
 def flag_override(request: HttpRequest, key: str, company: str) -> HttpResponse:
     """Give one company its own answer, or change it. A new one starts as the opposite of what the company inherits."""
     flag = get_object_or_404(Flag, key=key)
-    owner = get_object_or_404(Company, slug=company)
+    owner = company_or_404(company)
     back = _back(request, key)
 
     def look() -> dict[str, Any]:
-        opener = f"edit-{key}-{owner.slug}" if override_of(owner, flag) else "override-company"
-        shown = _drawer(request, flag, owner, opener, back)
+        shown = _drawer(request, flag, owner, "override-company", back)
         # Finding the company by its name leads here as well, from another address.
-        return shown | {"action": reverse("console:flag_override", args=[key, owner.slug])}
+        shown["action"] = reverse("console:flag_override", args=[key, owner.slug])
+        if shown["override"]:
+            shown["return_focus"] = f"edit-{key}-{owner.slug}"
+        return shown
 
     finish = partial(_changed, request, flag, back=back)
     return through_override_gate(request, owner, flag, look=look, finish=finish)
@@ -86,7 +89,7 @@ def flag_override(request: HttpRequest, key: str, company: str) -> HttpResponse:
 def flag_override_reset(request: HttpRequest, key: str, company: str) -> HttpResponse:
     """Take a company's own answer away, so that it inherits again."""
     flag = get_object_or_404(Flag, key=key)
-    owner = get_object_or_404(Company, slug=company)
+    owner = company_or_404(company)
     back = _back(request, key)
     # Its own button is gone afterwards, so focus returns to where a company is given its own answer.
     look = partial(_drawer, request, flag, owner, f"reset-{key}-{owner.slug} override-company", back)

@@ -238,7 +238,6 @@ def _step(
     """Bring one step of a release through the gate. `name` tells its control from others of the flag."""
     if not form.is_valid():
         return malformed(request, form)
-    get_object_or_404(Flag, key=key)
     place = form.cleaned_data["place"]
     home = reverse("console:release_board") if place == "board" else reverse("console:flag_detail", args=[key])
     back = way_back(request, form.cleaned_data["next"], home)

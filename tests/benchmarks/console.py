@@ -28,11 +28,11 @@ TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One address, what people call it, and how many milliseconds of the server it may take."""
+    """One address, what people call it, and how many milliseconds of the server it may take; a file, as it has rows."""
 
     name: str
     path: str
-    bar: float = 20.0
+    bar: float | None = 20.0
     fragment: bool = False
 
 
@@ -57,6 +57,7 @@ def pages() -> list[Page]:
     with acting_as_system("choose what to look at"):
         busiest = Override.objects.order_by().values_list("flag").annotate(n=Count("pk")).order_by("-n")[0][0]
         quiet = Flag.objects.exclude(key=busiest).order_by("-key").first()
+        granted = Flag.objects.filter(needs_grant=True).order_by("key").values_list("key", flat=True)[0]
         company = Company.objects.filter(slug__startswith="scale-").order_by("slug")[777]
         assert quiet is not None
     console, admin = "/super-admin", "/api/admin"
@@ -72,12 +73,23 @@ def pages() -> list[Page]:
         Page("a flag's grants", f"{flag}/grants/", fragment=True),
         Page("a flag's history", f"{flag}/history/", fragment=True),
         Page("overview", f"{console}/"),
+        Page("overview: its releases", f"{console}/overview/releases/", fragment=True),
+        Page("overview: its changes", f"{console}/overview/changes/", fragment=True),
         Page("a flag's companies", f"{flag}/overrides/", 10, fragment=True),
         Page("a flag's companies, deep", f"{flag}/overrides/?after=DEEP", 10, fragment=True),
         Page("a flag's companies, search", f"{flag}/overrides/?q=kite+cabs", 10, fragment=True),
         Page("a flag's companies, in its row", f"{flag}/overrides/?place=row", 10, fragment=True),
         Page("candidates for an override", f"{flag}/override/?suggest=1&q=linden", 10, fragment=True),
         Page("impact of a switch", f"{flag}/default/?enabled=false", 1000, fragment=True),
+        Page("drawer of an override", f"{flag}/overrides/{company.slug}/", fragment=True),
+        Page("drawer of a company's override", f"{one}/features/{busiest}/", fragment=True),
+        Page("drawer of a grant", f"{one}/grants/{granted}/", fragment=True),
+        Page("drawer of a release", f"{console}/feature-flags/{quiet.key}/release/start/", 1000, fragment=True),
+        Page("drawer of a kill", f"{flag}/kill/", 1000, fragment=True),
+        Page("a change of many flags", f"{console}/bulk/flags/?q="),
+        Page("a change of many companies", f"{console}/bulk/companies/?q="),
+        Page("a flag's history as a file", f"{console}/changes.csv?flag={busiest}", None),
+        Page("a flag's overrides as a file", f"{admin}/overrides.csv?flag={busiest}", None),
         Page("companies", f"{console}/companies/"),
         Page("companies, deep", f"{console}/companies/?after=DEEP"),
         Page("companies, search", f"{console}/companies/?q=linden+cabs", fragment=True),
@@ -131,11 +143,15 @@ def measure(client: Client, page: Page, times: int) -> tuple[Row, int]:
     headers = {"HX-Request": "true"} if page.fragment else {}
     for _ in range(2):
         client.get(path, headers=headers)
-    took = each(lambda: client.get(path, headers=headers), times)
+    # A file is made while it is read.
+    took = each(lambda: client.get(path, headers=headers).getvalue(), times)
     with CaptureQueriesContext(connection) as queries:
         response = client.get(path, headers=headers)
-    count = statements(queries)
-    note = f"median; best {took.best * 1000:.1f} ms, {count} queries, {len(response.getvalue()) / 1000:.0f} kB"
+        content = response.getvalue()
+    count = statements(queries) if page.bar else 0
+    note = f"median; best {took.best * 1000:.1f} ms, {count} queries, {len(content) / 1000:.0f} kB"
+    if not page.bar:
+        note = f"{len(content.splitlines()):,} lines, {statements(queries)} queries, {len(content) / 1000:.0f} kB"
     if response.status_code != 200:
         note += f", answers {response.status_code}"
     return Row(page.name, took.median * 1000, "ms", most=page.bar, note=note), count

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from flags import changes, companies
+from flags.companyfeatures import basis_of
 from flags.companyimpact import impact_of_move, impact_of_override
 from flags.evaluation import OverrideFact
 from flags.features import features_for
@@ -80,7 +81,7 @@ def test_what_was_foretold_is_what_happens(alice, acme, channel, plan):
 def test_an_override_turns_its_flag_and_those_that_require_it(alice, acme):
     changes.edit_flag("driver_payments", actor=alice, requires=["driver_management"])
     changes.set_default("driver_payments", True, actor=alice)
-    impact = impact_of_override(acme, "driver_management", OverrideFact(False))
+    impact = impact_of_override(acme, "driver_management", OverrideFact(False), basis_of(acme))
     assert keys(impact.goes_off) == ["driver_management", "driver_payments"]
     assert impact.of("driver_management").after.reason == "override"
     assert impact.of("driver_payments").after.reason == "prerequisite"
@@ -88,31 +89,31 @@ def test_an_override_turns_its_flag_and_those_that_require_it(alice, acme):
 
 def test_an_override_that_cannot_help_says_why(alice, acme):
     changes.edit_flag("api_access", actor=alice, requires=["billing_enabled"])
-    impact = impact_of_override(acme, "api_access", OverrideFact(True))
+    impact = impact_of_override(acme, "api_access", OverrideFact(True), basis_of(acme))
     assert impact.alters_nothing
     assert impact.of("api_access").after.reason == "prerequisite"
 
 
 def test_taking_an_override_away_shows_what_is_inherited(alice, acme):
     changes.set_override(acme, "api_access", True, actor=alice)
-    turn = impact_of_override(acme, "api_access", None).of("api_access")
+    turn = impact_of_override(acme, "api_access", None, basis_of(acme)).of("api_access")
     assert (turn.before.reason, turn.after.reason, turn.changes) == ("override", "default", True)
 
 
 def test_an_override_that_is_paused_or_over_says_nothing(acme):
     past = timezone.now() - timedelta(seconds=1)
     for silent in (OverrideFact(True, paused=True), OverrideFact(True, expires_at=past)):
-        assert impact_of_override(acme, "api_access", silent).alters_nothing
+        assert impact_of_override(acme, "api_access", silent, basis_of(acme)).alters_nothing
 
 
 def test_an_inactive_company_gains_nothing_by_an_override(acme):
     acme.is_active = False
     acme.save()
-    assert impact_of_override(acme, "api_access", OverrideFact(True)).alters_nothing
+    assert impact_of_override(acme, "api_access", OverrideFact(True), basis_of(acme)).alters_nothing
 
 
 def test_only_what_an_override_can_touch_is_asked_about(acme):
-    impact = impact_of_override(acme, "api_access", OverrideFact(True))
+    impact = impact_of_override(acme, "api_access", OverrideFact(True), basis_of(acme))
     assert [turn.key for turn in impact.turns] == ["api_access"]
     with pytest.raises(KeyError):
         impact.of("billing_enabled")
@@ -120,7 +121,7 @@ def test_only_what_an_override_can_touch_is_asked_about(acme):
 
 def test_asking_writes_nothing(acme):
     impact_of_move(acme, channel="pilot", plan="starter", is_active=False)
-    impact_of_override(acme, "api_access", OverrideFact(True))
+    impact_of_override(acme, "api_access", OverrideFact(True), basis_of(acme))
     assert not Override.objects.exists()
     assert not Change.objects.exists()
 

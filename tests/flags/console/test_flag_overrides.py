@@ -241,3 +241,9 @@ def test_looking_things_up_takes_no_post(alices, path):
 @pytest.mark.parametrize("path", ["overrides/nowhere/", "overrides/nowhere/reset/"])
 def test_an_unknown_company_is_not_found(alices, path):
     assert alices.post(FLAG + path, {"enabled": "true"}).status_code == 404
+
+
+def test_the_drawer_takes_few_queries_whatever_there_is(alices, override, django_assert_max_num_queries):
+    alices.get(ACME)
+    with django_assert_max_num_queries(10):
+        alices.get(ACME, headers=HTMX)

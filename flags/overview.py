@@ -109,8 +109,13 @@ def with_override_counts(flags: QuerySet[Flag]) -> QuerySet[Any]:
     return flags.annotate(overrides_on=_number_of(OVERRIDES_ON), overrides_off=_number_of(OVERRIDES_OFF))
 
 
-def _number_of(what: str) -> Coalesce:
-    tallies = Tally.objects.filter(what=what, name=OuterRef("pk")).order_by().values("name")
+def with_number_of_overrides(flags: QuerySet[Flag]) -> QuerySet[Any]:
+    """Say of each flag how many companies have their own answer (`differing`)."""
+    return flags.annotate(differing=_number_of(OVERRIDES_ON, OVERRIDES_OFF))
+
+
+def _number_of(*what: str) -> Coalesce:
+    tallies = Tally.objects.filter(what__in=what, name=OuterRef("pk")).order_by().values("name")
     return Coalesce(Subquery(tallies.annotate(sum=Sum("n")).values("sum")), 0)
 
 

@@ -32,13 +32,13 @@ def flag_overrides(request: HttpRequest, key: str) -> HttpResponse:
         get_object_or_404(Flag, key=key)
         query = f"?{request.GET.urlencode() or 'show=all'}"
         return redirect(reverse("console:flag_detail", args=[key]) + query + "#overrides")
-    flag = get_object_or_404(overview.with_override_counts(Flag.objects.all()), key=key)
-    row = overview.FlagRow(flag, [], flag.overrides_on, flag.overrides_off)
+    flag = get_object_or_404(overview.with_number_of_overrides(Flag.objects.only("key", "name")), key=key)
     if request.GET.get("place") == "row":
-        first = page_of_overrides(flag, SHOWN_IN_ROW, number=row.overrides).rows
+        row = {"flag": flag, "overrides": flag.differing}
+        first = page_of_overrides(flag, SHOWN_IN_ROW, number=flag.differing).rows
         return fragment(request, "console/_override_list.html", {"row": row, "differing": first})
     asked = PickForm(request.GET).filters()
-    found = page_of_overrides(flag, OVERRIDES_SHOWN, number=row.overrides, **asked)
+    found = page_of_overrides(flag, OVERRIDES_SHOWN, number=flag.differing, **asked)
     context = {"flag": flag, "overrides": found, "asked": asked}
     if came_by_itself(request, "override-table"):
         return fragment(request, "console/_override_table.html", context)

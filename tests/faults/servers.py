@@ -187,6 +187,15 @@ class NoRedirect(HTTPRedirectHandler):
         return None
 
 
+def _has_begun(pid: int) -> bool:
+    """Say whether a worker of gunicorn has had a heartbeat: its file then bears the time since the machine began."""
+    for each in Path(f"/proc/{pid}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            if "wgunicorn" in str(each.readlink()) and each.stat().st_mtime <= time.monotonic():
+                return True
+    return False
+
+
 class Application:
     """The project under gunicorn, two workers, as in production save for HTTPS. A context manager.
 
@@ -228,7 +237,7 @@ class Application:
         return done
 
     def start(self) -> None:
-        """Start it, and return once it is alive."""
+        """Start it, and return once all its workers are alive."""
         arguments = [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", "config.wsgi"]
         arguments += ["--bind", f"127.0.0.1:{self.port}", "--workers", str(self.workers)]
         arguments += ["--threads", str(self.threads), "--timeout", str(self.timeout)]
@@ -236,7 +245,8 @@ class Application:
         self.log = (self.folder / "log").open("w")
         self.process = subprocess.Popen(arguments, cwd=ROOT, env=self.environment, stdout=self.log, stderr=self.log)
         eventually(lambda: self.get("/healthz").status == 200, 40)
-        eventually(lambda: len(self.pids()) == self.workers, 40)
+        # Nobody watches over a worker before its first heartbeat: frozen until then, it is never replaced.
+        eventually(lambda: sum(map(_has_begun, self.pids())) == self.workers, 40)
 
     def pids(self) -> list[int]:
         """Return the process ids of the workers."""

@@ -232,6 +232,8 @@ NO_PAGES = {
     "console:completion",
     "console:suggestion",
     "console:inspector_options",
+    "console:overview_changes",
+    "console:overview_releases",
     "console:isolation_report",
     "console:change_csv",
     "console:change_json",

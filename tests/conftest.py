@@ -40,11 +40,12 @@ from tenants import sync as tenants_sync
 from tenants.models import Company, Role, User
 from tests import postgres
 from tests.factories import CompanyFactory, MembershipFactory, UserFactory
+from tests.sampling import examples
 
 pytest_plugins = ["flags.pytest_plugin"]
 
 # How long an example takes says more about the machine than about us.
-hypothesis_settings.register_profile("headgate", deadline=None)
+hypothesis_settings.register_profile("headgate", deadline=None, max_examples=examples(100))
 hypothesis_settings.load_profile("headgate")
 
 CHROMIUM = Path("/usr/bin/chromium")

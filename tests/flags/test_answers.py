@@ -22,6 +22,7 @@ from flags.evaluation import (
 )
 from tests.flags import states
 from tests.flags.states import AT
+from tests.sampling import examples
 
 COMPANY = CompanyFacts("1b4e28ba-2fa1-11d2-883f-0016d3cca427", "pilot", 2)
 
@@ -38,14 +39,14 @@ def evaluated(rules, company, at) -> dict[str, bool]:
     return {key: evaluate_for_company(rules, key, company, at).enabled for key in rules}
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(states.rulesets, states.companies)
 def test_a_companys_answers_are_what_evaluate_says_of_every_key(rules, company):
     answers = compile_company(compile_rules(1, rules.values()), 1, company, AT)
     assert dict(answers.company) == evaluated(rules, company, AT)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(states.rulesets, states.companies, states.users)
 def test_a_persons_answers_are_what_evaluate_says_of_every_key(rules, company, user):
     answers = compile_company(compile_rules(1, rules.values()), 1, company, AT)
@@ -62,7 +63,7 @@ def test_companies_that_share_rules_do_not_share_answers(rules, companies):
         assert dict(own.company) == evaluated(rules, company, AT)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(states.rulesets, states.companies, states.users)
 def test_answers_are_never_wrong_before_the_moment_they_name(rules, company, user):
     answers = compile_company(compile_rules(1, rules.values()), 1, company, AT)
@@ -142,7 +143,7 @@ def test_super_admins_have_all_that_is_not_killed_and_nobody_has_anything(rules)
     assert compiled.nobody == dict.fromkeys(rules, False)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(states.rulesets, states.companies, st.sets(states.keys))
 def test_what_was_killed_since_is_off_in_answers_from_the_past(rules, company, keys):
     past = compile_rules(1, rules.values())

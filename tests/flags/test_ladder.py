@@ -16,9 +16,10 @@ from flags.evaluation import (
 from tests.flags import states
 from tests.flags.facts import ALICE, ENTERPRISE, NOBODY, OFF, ON, PARENT, SWITCHED_OFF, SWITCHED_ON, dan, flag
 from tests.flags.states import AT
+from tests.sampling import examples
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(states.rulesets, states.subjects, states.keys | st.just("unknown"))
 def test_the_ladder_has_twelve_steps_and_leads_to_the_decision(rules, subject, key):
     decision, steps = explain(rules, key, subject, AT)

@@ -26,7 +26,7 @@ from flags.requests import HttpRequest
 from flags.sentences import FieldChange, Sentence, compared, fields, sentence
 from tenants.models import Company, Plan, User
 
-CHANGES_PER_PAGE = 30
+CHANGES_PER_PAGE = 25
 LOOK_ON = (
     f"{history.LOOKED_THROUGH:,} changes were looked through. There are more: look on, or name a flag or a company."
 )

@@ -88,8 +88,6 @@ def pages() -> list[Page]:
         Page("drawer of a kill", f"{flag}/kill/", 1000, fragment=True),
         Page("a change of many flags", f"{console}/bulk/flags/?q="),
         Page("a change of many companies", f"{console}/bulk/companies/?q="),
-        Page("a flag's history as a file", f"{console}/changes.csv?flag={busiest}", None),
-        Page("a flag's overrides as a file", f"{admin}/overrides.csv", None),
         Page("companies", f"{console}/companies/"),
         Page("companies, deep", f"{console}/companies/?after=DEEP"),
         Page("companies, search", f"{console}/companies/?q=linden+cabs", fragment=True),
@@ -119,6 +117,9 @@ def pages() -> list[Page]:
         Page("API: a company's members", f"{tenant}/{company.slug}/members"),
         Page("API: history", f"{admin}/changes"),
         Page("API: own features", "/api/features"),
+        # Last, because what is slow afterwards is slow for the memory that they leave behind.
+        Page("a flag's history as a file", f"{console}/changes.csv?flag={busiest}", None),
+        Page("all overrides as a file", f"{admin}/overrides.csv", None),
     ]
 
 

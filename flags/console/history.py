@@ -54,7 +54,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Neighbouring lines of history that belong together: one, or several of one batch, which has `total` in all."""
+    """Neighbouring lines of history that belong together: one, or several of one batch, which has `total` in all.
+
+    Of a long batch `total` says so, and no more (`history.batch_sizes`).
+    """
 
     first: Entry
     others: list[Entry]
@@ -63,6 +66,11 @@ class Lines:
     @property
     def batch(self) -> UUID | None:
         return self.first.change.batch if self.total > 1 else None
+
+    @property
+    def in_all(self) -> str:
+        """How many lines the batch has, in words."""
+        return f"more than {history.MANY:,}" if self.total > history.MANY else str(self.total)
 
 
 def entries(changes: Iterable[Change], *, flags: Collection[str] = ()) -> list[Entry]:

@@ -5,7 +5,7 @@ from django.http import HttpResponse
 from django.urls import include, path
 
 from tenants import jwt
-from tenants.access import company_reader_required, person_required, super_admin_required
+from tenants.access import company_reader_required, person_required, super_admin_required, with_room
 from tests.factories import ApiTokenFactory, CompanyFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
@@ -109,3 +109,8 @@ def test_a_bad_credential_is_a_stranger(client, alice):
 def test_a_person_may_come_with_an_access_token(client, alice):
     access = jwt.issue(alice, None)["access"]
     assert client.get("/super/x/", HTTP_AUTHORIZATION=f"Bearer {access}").content == b"open x"
+
+
+def test_a_page_has_room_for_all_its_calls():
+    assert with_room(lambda: "what it says") == "what it says"
+    assert with_room.__code__.co_stacksize == 10_000

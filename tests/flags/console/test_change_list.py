@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -372,3 +373,12 @@ def test_taking_back_a_batch_of_overrides_shows_for_whom_it_turns(alices, alice,
     assert "Take it back for 2 companies" in asked
     changes.remove_override(globex, "api_access", actor=alice)
     assert "Turns API Access on for 1 of 1 company" in text_of(alices.get(revert_of(whole)))
+
+
+def test_a_long_batch_is_counted_no_further_than_needed(alices, monkeypatch):
+    monkeypatch.setattr(history_of_changes, "MANY", 3)
+    ChangeFactory.create_batch(5, batch=(batch := uuid4()))
+    page = text_of(alices.get(HISTORY))
+    assert "4 more of the same batch, of more than 3 in all" in page
+    assert "All changes of this batch: more than 3" in page
+    assert len(rows(alices.get(FILE, {"batch": batch}))) == 6

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
@@ -188,6 +189,12 @@ def under_way(keys: Collection[str] | None = None) -> QuerySet[Release]:
     return (
         rows.order_by("entered_at", "pk") if keys is None else rows.filter(flag__in=list(keys)).order_by("entered_at")
     )
+
+
+def with_channel_of_release(flags: QuerySet[Flag]) -> QuerySet[Any]:
+    """Say of each flag what the channel is called that a release under way has it in (`releasing_in`); None without."""
+    at = Release.objects.filter(flag=OuterRef("pk"), ended_at=None).order_by().values("channel__name")
+    return flags.annotate(releasing_in=Subquery(at[:1]))
 
 
 def by_key(keys: Collection[str], at: datetime | None = None) -> dict[str, Standing]:

@@ -36,8 +36,8 @@ from flags.models import Flag
 from flags.overview import FlagRow
 from flags.requests import HttpRequest
 
-FLAGS_PER_PAGE = 30
-OVERRIDES_SHOWN = 15
+FLAGS_PER_PAGE = 25
+OVERRIDES_SHOWN = 12
 GRANTS_SHOWN = 20
 CHANGES_SHOWN = 8
 STEPS_SHOWN = 30

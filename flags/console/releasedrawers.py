@@ -35,7 +35,7 @@ from flags.impact import Impact, Proposed, companies_gaining, impact
 from flags.models import Flag
 from flags.releasemodels import Gate
 from flags.requests import HttpRequest
-from flags.standing import rollback
+from flags.standing import rollback, with_channel_of_release
 from tenants.models import ReleaseChannel
 
 
@@ -60,7 +60,7 @@ def release_start(request: HttpRequest, key: str) -> HttpResponse:
         "start",
         proposed=Proposed(key, channels=answers),
         act=lambda form, why: releases.start(key, **why),
-        shown=lambda: {"first": first, "later": later, "card": card_of(key)},
+        shown=lambda: {"first": first, "later": later},
     )
 
 
@@ -244,7 +244,7 @@ def _step(
     drawer_id = f"drawer-{name or kind}-{key}"
 
     def look() -> dict[str, Any]:
-        flag = get_object_or_404(Flag, key=key)
+        flag = get_object_or_404(with_channel_of_release(Flag.objects.all()), key=key)
         return {
             "flag": flag,
             "version": flag.version,

@@ -64,7 +64,7 @@ def pages() -> list[Page]:
     flag, one, tenant = f"{console}/feature-flags/{busiest}", f"{console}/companies/{company.slug}", f"{admin}/tenants"
     return [
         Page("flags", f"{console}/feature-flags/"),
-        Page("flags, last page", f"{console}/feature-flags/?page=33"),
+        Page("flags, last page", f"{console}/feature-flags/?page=40"),
         Page("flags, search", f"{console}/feature-flags/?q=freight", fragment=True),
         Page("flags, overridden", f"{console}/feature-flags/?state=overridden", fragment=True),
         Page("a flag", f"{flag}/"),

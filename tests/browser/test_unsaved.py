@@ -17,8 +17,11 @@ ASKED = "Drop what you typed?"
 def half_typed(visit, demo_server):
     """Return the page of a flag, with the drawer that kills it, and its reason half typed."""
     page = visit(demo_server.account("super_admin"), FLAG)
+    page.wait_for_load_state("networkidle")  # The parts that follow the page are there.
     page.get_by_role("link", name="Kill…").click()
-    page.locator(".drawer").get_by_label("Reason").press_sequentially("Because of")
+    reason = page.locator(".drawer").get_by_label("Reason")
+    reason.press_sequentially("Because of")
+    expect(reason).to_have_value("Because of")
     return page
 
 

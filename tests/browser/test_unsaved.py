@@ -94,14 +94,14 @@ def test_a_switch_that_opened_its_drawer_is_nothing_typed(visit, demo_server):
     expect(dialog(page)).to_be_hidden()
 
 
-def test_what_was_refused_still_counts_as_typed(half_typed):
-    half_typed.get_by_role("link", name="Delete…").click()
-    half_typed.get_by_role("button", name="Drop it").click()
-    half_typed.get_by_label("Type api_access to confirm").fill("something else")
-    half_typed.get_by_role("button", name="Delete").click()
-    expect(half_typed.locator(".drawer").get_by_role("alert")).to_be_visible()
-    half_typed.locator(".drawer").get_by_label("Reason").press("Escape")
-    expect(dialog(half_typed)).to_be_visible()
+def test_what_was_refused_still_counts_as_typed(visit, demo_server):
+    page = visit(demo_server.account("super_admin"), FLAG)
+    page.get_by_role("link", name="Delete…").click()
+    page.get_by_label("Type api_access to confirm").fill("something else")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".drawer").get_by_role("alert")).to_be_visible()
+    page.locator(".drawer").get_by_label("Reason").press("Escape")
+    expect(dialog(page)).to_be_visible()
 
 
 @pytest.mark.parametrize("saves", [False, True])

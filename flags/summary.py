@@ -1,6 +1,7 @@
 """What a look at the console should tell first: how flags stand, what is under way, and what ends soon.
 
-Where releases stand is asked apart (`releases_under_way`): it takes as long to work out as all the rest.
+Where releases stand (`releases_under_way`) and which overrides end soon (`ending_soon`) are asked apart: together they
+take longer to work out than all the rest.
 
 Every number is that of a query, in the search language, and so of the list that it leads to.
 """
@@ -72,41 +73,54 @@ class UnderWay:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that the overview shows. Lists are cut short; the numbers beside them are of all."""
+    """How flags stand: how many in each state, how many are being released and of how many an override ends soon
+    (`releasing`, `ending`), and those that were killed last.
+    """
 
     total: int
     states: list[Figure]
     notable: list[Figure]
     releasing: int
-    expiring: list[Override]
-    expiring_total: int
-    expiring_flags: int
-    expiring_companies: int
-    expiring_days: list[Day]
+    ending: int
     killed: QuerySet[Flag]
 
 
-def summary(viewer: User, at: datetime | None = None) -> Summary:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Overrides that end soon: the first, how many there are and for how many companies, and how many on each day."""
+
+    overrides: list[Override]
+    total: int
+    companies: int
+    days: list[Day]
+
+
+def summary(viewer: User) -> Summary:
     """Return how things stand for whoever looks. A fixed number of queries, whatever there is."""
-    at = at or timezone.now()
     queries = [query for _, query, *_ in (*STATES, *NOTABLE)]
     numbers = finding.count_flags([*queries, "is:expiring", "is:releasing"], viewer)
     total = sum(numbers[query] for _, query, _ in STATES)
-    days, companies = _days(at)
-    # Which ones is settled first, so that the companies and flags of no others are read.
-    first = finding.expiring().order_by("expires_at", "flag", "company").values("pk")[:SHOWN]
-    ends = Override.objects.filter(pk__in=first).select_related("company", "flag", "created_by")
     return Summary(
         total=total,
         states=_figures(numbers, total),
         notable=[Figure(words, query, numbers[query]) for words, query in NOTABLE],
         releasing=numbers["is:releasing"],
-        expiring=list(ends.order_by("expires_at", "flag", "company")),
-        expiring_total=sum(each.number for each in days),
-        expiring_flags=numbers["is:expiring"],
-        expiring_companies=companies,
-        expiring_days=days,
+        ending=numbers["is:expiring"],
         killed=finding.find_flags("is:killed", viewer).rows.select_related("killed_by").order_by("-killed_at")[:SHOWN],
+    )
+
+
+def ending_soon(at: datetime | None = None) -> Ending:
+    """Return the overrides that end within two weeks. Two queries."""
+    days, companies = _days(at or timezone.now())
+    # Which ones is settled first, so that the companies and flags of no others are read.
+    first = finding.expiring().order_by("expires_at", "flag", "company").values("pk")[:SHOWN]
+    ends = Override.objects.filter(pk__in=first).select_related("company", "flag", "created_by")
+    return Ending(
+        overrides=list(ends.order_by("expires_at", "flag", "company")),
+        total=sum(each.number for each in days),
+        companies=companies,
+        days=days,
     )
 
 

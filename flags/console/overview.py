@@ -1,6 +1,7 @@
 """The overview: where a super admin begins, and what there is to look at.
 
-Where releases stand and what changed lately are parts that follow by themselves, or with `show=all` come in the page.
+Where releases stand, which overrides end soon and what changed lately are parts that follow by themselves, or with
+`show=all` come in the page.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from flags.batchmodels import Batch
 from flags.console.history import entries
 from flags.console.responses import console_view, fragment, person, wants_fragment
 from flags.requests import HttpRequest
-from flags.summary import SHOWN, UnderWay, releases_under_way, summary
+from flags.summary import SHOWN, Ending, UnderWay, ending_soon, releases_under_way, summary
 
 HOME = "console:overview"
 
@@ -27,14 +28,21 @@ def overview(request: HttpRequest) -> HttpResponse:
     has_all = request.GET.get("show") == "all"
     context = {
         "summary": shown,
-        "shown": range(min(shown.releasing, SHOWN)),
-        "recent": range(SHOWN),
+        "rows": {
+            "releases": range(min(shown.releasing, SHOWN)),
+            "ending": range(min(shown.ending, SHOWN)),
+            "changes": range(SHOWN),
+        },
         "waiting": Batch.objects.filter(person=person(request), finished_at=None).defer("subjects")[:3],
     }
     if not shown.releasing:
         context["under_way"] = UnderWay([], 0, 0)
     elif has_all:
         context["under_way"] = releases_under_way()
+    if not shown.ending:
+        context["ending"] = Ending([], 0, 0, [])
+    elif has_all:
+        context["ending"] = ending_soon()
     if has_all:
         context |= _recent(request)
     return render(request, "console/overview.html", context)
@@ -44,6 +52,12 @@ def overview(request: HttpRequest) -> HttpResponse:
 def overview_releases(request: HttpRequest) -> HttpResponse:
     """Show where the releases under way stand."""
     return _part(request, "releases", lambda: {"under_way": releases_under_way()})
+
+
+@console_view("GET")
+def overview_ending(request: HttpRequest) -> HttpResponse:
+    """Show which overrides end soon."""
+    return _part(request, "ending", lambda: {"ending": ending_soon()})
 
 
 @console_view("GET")

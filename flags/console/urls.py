@@ -37,6 +37,7 @@ app_name = "console"
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("overview/releases/", overview.overview_releases, name="overview_releases"),
+    path("overview/ending/", overview.overview_ending, name="overview_ending"),
     path("overview/changes/", overview.overview_changes, name="overview_changes"),
     # Searching
     path("find/", palette.palette, name="palette"),

@@ -74,6 +74,7 @@ def pages() -> list[Page]:
         Page("a flag's history", f"{flag}/history/", fragment=True),
         Page("overview", f"{console}/"),
         Page("overview: its releases", f"{console}/overview/releases/", fragment=True),
+        Page("overview: what ends soon", f"{console}/overview/ending/", fragment=True),
         Page("overview: its changes", f"{console}/overview/changes/", fragment=True),
         Page("a flag's companies", f"{flag}/overrides/", 10, fragment=True),
         Page("a flag's companies, deep", f"{flag}/overrides/?after=DEEP", 10, fragment=True),

@@ -5,6 +5,7 @@ django-flags cannot be beside us: its package has our name.
 """
 
 import importlib
+import tempfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from tests.benchmarks.check import COMPANY, KEYS, facts, know, rules
 from tests.benchmarks.measuring import Row, Run, Unavailable, Work, loop
 
 Ask = Callable[[str], object]
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
 
 def rows(run: Run) -> Iterator[Row]:
@@ -57,7 +59,9 @@ def _headgate(company_id: UUID) -> Features:
 
 
 def _waffle() -> Ask:
-    settings.CACHES["default"]["OPTIONS"]["MAX_ENTRIES"] = 100_000  # As Django ships it, it would thrash.
+    # A cache of its own, whatever CACHE_URL says; as Django ships it, it would thrash.
+    settings.CACHES["waffle"] = {"BACKEND": LOCMEM, "OPTIONS": {"MAX_ENTRIES": 100_000}}
+    settings.WAFFLE_CACHE_NAME = "waffle"
     modify_settings(INSTALLED_APPS={"append": "waffle"}).enable()
     stage.database()
     call_command("migrate", "waffle", verbosity=0)
@@ -78,7 +82,19 @@ def _openfeature() -> Ask:
     return lambda key: client.get_boolean_value(key, False)
 
 
+def _unleash() -> Ask:
+    features = [{"name": key, "enabled": True, "strategies": [{"name": "default"}]} for key in KEYS]
+    cache: Any = importlib.import_module("UnleashClient.cache").FileCache("headgate", tempfile.mkdtemp())
+    cache.bootstrap_from_dict({"version": 2, "features": features})
+    client_of: Any = importlib.import_module("UnleashClient").UnleashClient
+    client = client_of("http://localhost", "headgate", disable_metrics=True, disable_registration=True, cache=cache)
+    client.initialize_client(fetch_toggles=False)
+    assert client.is_enabled(KEYS[0]), "it does not answer from what it was given"
+    return client.is_enabled
+
+
 PEERS: dict[str, tuple[str, Callable[[], Ask]]] = {
     "OpenFeature SDK, in memory": ("openfeature", _openfeature),
+    "UnleashClient, from memory": ("UnleashClient", _unleash),
     "django-waffle, LocMem": ("waffle", _waffle),
 }

@@ -233,6 +233,7 @@ NO_PAGES = {
     "console:suggestion",
     "console:inspector_options",
     "console:overview_changes",
+    "console:overview_ending",
     "console:overview_releases",
     "console:isolation_report",
     "console:change_csv",

@@ -10,7 +10,7 @@ from django.utils import timezone
 from flags import gatekeeping, gates, releases, standing
 from tenants import jwt
 from tenants.models import Company, Membership, User
-from tests.factories import ApiTokenFactory
+from tests.factories import ApiTokenFactory, FlagFactory, OverrideFactory
 from tests.flags.api.releasing import create_disabled, evidence_comes_in, post
 
 
@@ -76,3 +76,17 @@ def in_pilot(deploy, release_clock, default_tenant, globex, acme) -> None:
     release_clock.shift(timedelta(minutes=1))
     assert post(deploy, "promote").status_code == 200
     release_clock.shift(timedelta(days=1))
+
+
+@pytest.fixture
+def chat(acme):
+    """On for Acme alone."""
+    flag = FlagFactory(key="fleet_chat", category="operations")
+    OverrideFactory(company=acme, flag=flag)
+    return flag
+
+
+@pytest.fixture
+def key(as_token):
+    """A server key for any company."""
+    return as_token("evaluate")

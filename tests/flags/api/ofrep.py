@@ -1,4 +1,4 @@
-"""The published schema of the protocol, with its known contradictions resolved, to hold our answers against."""
+"""How the protocol is asked, and its published schema, its contradictions resolved, to hold answers against."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+BULK = "/ofrep/v1/evaluate/flags"
 DOCUMENT = Path(__file__).parents[2] / "protocols" / "ofrep" / "openapi.yaml"
 
 
@@ -32,3 +33,19 @@ def validator(name: str) -> Draft202012Validator:
     """Return a validator of one of the protocol's schemas."""
     registry = Registry().with_resource("urn:ofrep", Resource.from_contents(relaxed(), DRAFT202012))
     return Draft202012Validator({"$ref": f"urn:ofrep#/components/schemas/{name}"}, registry=registry)
+
+
+def single(client, key, context=None, **kwargs):
+    """Ask for one flag."""
+    body = {"context": context or {}}
+    return client.post(f"{BULK}/{key}", body, content_type="application/json", **kwargs)
+
+
+def bulk(client, context=None, **kwargs):
+    """Ask for all flags."""
+    return client.post(BULK, {"context": context or {}}, content_type="application/json", **kwargs)
+
+
+def values(response) -> dict:
+    """Return, by key, what an answer with all flags says of each."""
+    return {flag["key"]: flag["value"] for flag in response.json()["flags"]}

@@ -170,9 +170,12 @@ def flag_edit(request: HttpRequest, key: str) -> HttpResponse:
     flag = get_object_or_404(Flag, key=key)
     if request.method == "GET":
         described = {name: getattr(flag, name) for name in FlagForm.FIELDS if name != "requires"}
-        initial = described | {"requires": list(flag.requires.values_list("key", flat=True)), "version": flag.version}
-        return _flag_form(request, FlagForm(initial=initial, key=key), flag, None)
-    form = FlagForm(request.POST, key=key)
+        initial = described | {
+            "requires": list(flag.requires.order_by("key").values_list("key", flat=True)),
+            "version": flag.version,
+        }
+        return _flag_form(request, FlagForm(initial=initial), flag, None)
+    form = FlagForm(request.POST)
     refusal = effects = None
     if form.is_valid():
         effects = impact(Proposed(key, rules=form.rules))

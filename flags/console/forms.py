@@ -1,6 +1,7 @@
 """What people type into the console. Forms parse and complain; they change nothing."""
 
 import json
+import re
 from typing import Any
 
 from django import forms
@@ -141,6 +142,26 @@ class FlagField(forms.CharField):
         return value.key if isinstance(value, Flag) else value
 
 
+class FlagsField(forms.CharField):
+    """Live flags, typed: their keys, separated by spaces or commas. A list of flags, in the order typed."""
+
+    SEPARATORS = r"[\s,]+"
+    LONGEST = 4000
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=self.LONGEST, **options)
+
+    def clean(self, value: Any) -> list[Flag]:
+        keys = list(dict.fromkeys(filter(None, re.split(self.SEPARATORS, super().clean(value).lower()))))
+        found = Flag.objects.live().in_bulk(keys)
+        if unknown := [f"“{key}”" for key in keys if key not in found]:
+            raise forms.ValidationError(f"There is no flag {' or '.join(unknown)}. Type keys, such as api_access.")
+        return [found[key] for key in keys]
+
+    def prepare_value(self, value: Any) -> Any:
+        return " ".join(value) if isinstance(value, list) else value
+
+
 class SwitchForm(ChangeForm):
     """On or off."""
 
@@ -239,10 +260,9 @@ class FlagForm(ChangeForm):
     minimum_plan = forms.ModelChoiceField(
         Plan.objects.none(), required=False, empty_label="Any plan", help_text="Companies on a lower plan go without."
     )
-    requires = forms.ModelMultipleChoiceField(
-        Flag.objects.none(),
+    requires = FlagsField(
         required=False,
-        help_text="Flags that must be on for the same company. Ctrl or ⌘ picks several.",
+        help_text="Keys of flags that must be on for the same company, separated by spaces.",
     )
     metadata = JSONObjectField(required=False, help_text="A JSON object for whatever your own tools need to know.")
     confirmed = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -261,12 +281,9 @@ class FlagForm(ChangeForm):
         "metadata",
     )
 
-    def __init__(self, *args: Any, key: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["minimum_plan"].queryset = Plan.objects.all()  # type: ignore[attr-defined]
-        others = Flag.objects.live().exclude(key=key).order_by("name", "key")
-        self.fields["requires"].queryset = others  # type: ignore[attr-defined]
-        self.fields["requires"].widget.attrs["size"] = 6
         self.fields["category"].widget.attrs["list"] = "categories"
 
     @property

@@ -43,6 +43,7 @@ urlpatterns = [
     path("find/", palette.palette, name="palette"),
     path("completion/", searching.completion, name="completion"),
     path("suggestions/", suggesting.suggestion, name="suggestion"),
+    path("suggestions/requirements/", suggesting.requirement, name="requirement"),
     path("views/", savedviews.view_save, name="view_save"),
     path("views/<uuid:pk>/rename/", savedviews.view_rename, name="view_rename"),
     path("views/<uuid:pk>/delete/", savedviews.view_delete, name="view_delete"),

@@ -79,7 +79,7 @@
     const options = optionsOf(input);
     if (!isCompleting(input)) return select(input, options[0]);
     // What comes late may complete a text that is no longer there: a chip was taken away meanwhile.
-    const isLate = event.detail.requestConfig.parameters.q !== input.value;
+    const isLate = event.detail.requestConfig.parameters[input.name] !== input.value;
     show(input, !isLate && options.length > 0 && document.activeElement === input);
   });
 

@@ -231,6 +231,7 @@ NO_PAGES = {
     # Pieces of pages, and files
     "console:completion",
     "console:suggestion",
+    "console:requirement",
     "console:inspector_options",
     "console:overview_changes",
     "console:overview_ending",

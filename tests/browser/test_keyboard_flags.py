@@ -43,12 +43,19 @@ def test_the_whole_life_of_a_flag(keyboard):
     keys.fill("Owner", "Yard team")
     keys.tab_to("Minimum plan")
     keys.type("Enterprise")
+    keys.tab_to("Requires")
+    keys.type("api_access driver_ch")
+    expect(page.locator("#requires-list").get_by_role("option", name="driver_chat")).to_be_visible()
+    keys.press("ArrowDown", "Enter")
+    expect(page.get_by_role("combobox", name="Requires")).to_have_value("api_access driver_chat ")
+    expect(page.locator("#requires-list")).to_be_hidden()
     keys.go("Save flag")
     keys.is_at(page.get_by_role("heading", name="Saving this changes who has it"))
     assert stored()["owner"] == ""
     keys.go(r"Save and turn off for \d+ companies")
     expect(page.get_by_text("Yard team")).to_be_visible()
     assert (stored()["owner"], stored()["minimum_plan"]) == ("Yard team", "enterprise")
+    assert sorted(stored()["requires"]) == ["api_access", "driver_chat"]
 
     # Put away, and brought back: what undoes it has the focus.
     keys.go("Archive…")

@@ -6,6 +6,7 @@ import pytest
 
 from flags import changes
 from flags.models import Change, Flag
+from tests.factories import FlagFactory
 from tests.flags.console.browsing import text_of
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +20,7 @@ WHOLE = {
     "owner": "Dispatch",
     "metadata": '{"ticket": "OPS-12"}',
     "minimum_plan": "pro",
-    "requires": ["api_access", "driver_chat"],
+    "requires": "api_access, driver_chat",
     "is_internal": "on",
     "is_killswitch": "on",
     "needs_grant": "on",
@@ -74,7 +75,7 @@ def test_a_flag_starts_off_and_is_named_after_its_key(alices):
         ("category", "", "This field is required."),
         ("metadata", "{ticket}", "This is not JSON (line 1, column 2)"),
         ("metadata", "[1]", "Give a JSON object"),
-        ("requires", ["parrot"], "parrot is not one of the available choices"),
+        ("requires", "api_access parrot, Cockatoo", "There is no flag “parrot” or “cockatoo”."),
         ("minimum_plan", "gold", "Select a valid choice"),
         ("name", "a\x07b", "control characters"),
     ],
@@ -111,7 +112,7 @@ def test_the_edit_form_shows_what_is_and_saving_it_untouched_changes_nothing(ali
         "driver_management",
         actor=alice,
         metadata={"a": 1},
-        requires=["driver_chat"],
+        requires=["driver_chat", "api_access"],
         **truths | {"is_killswitch": False},
     )
     page = alices.get(EDIT).content.decode()
@@ -123,7 +124,8 @@ def test_the_edit_form_shows_what_is_and_saving_it_untouched_changes_nothing(ali
     }
     sent |= {"description": re.search(r'name="description"[^>]*>\s*([^<]*)</', page)[1], "metadata": '{"a": 1}'}
     sent |= {"minimum_plan": re.search(r'<option value="(\w+)" selected>Pro', page)[1]}
-    sent |= {"requires": re.search(r'<option value="(\w+)" selected>Driver Chat', page)[1]}
+    sent |= {"requires": re.search(r'name="requires" value="([^"]*)"', page)[1]}
+    assert sent["requires"] == "api_access driver_chat"
     before = flag().version
     assert alices.post(EDIT, sent | {"version": before}).status_code == 302
     assert flag().version == before
@@ -138,7 +140,7 @@ def test_words_are_saved_at_once(alices, acme):
 
 MOVING = {
     "minimum_plan": {"minimum_plan": "enterprise"},
-    "requires": {"requires": ["api_access"]},
+    "requires": {"requires": "api_access"},
 }
 
 
@@ -181,9 +183,26 @@ def test_a_stale_form_shows_both_values_and_can_be_saved_again(alices, alice):
 
 def test_a_circle_of_requirements_is_refused_beside_the_field(alices, alice):
     changes.edit_flag("api_access", actor=alice, requires=["driver_management"])
-    response = alices.post(EDIT, said(requires=["api_access"]))
+    response = alices.post(EDIT, said(requires="api_access"))
     assert response.status_code == 422
     assert "A circle: driver_management → api_access → driver_management." in text_of(response)
+
+
+def test_a_flag_that_requires_itself_is_refused_beside_the_field(alices):
+    response = alices.post(EDIT, said(requires="driver_management"))
+    assert response.status_code == 422
+    assert 'id="id_requires_error"' in response.content.decode()
+
+
+def test_keys_that_were_typed_wrong_stay_to_be_put_right(alices):
+    page = alices.post(EDIT, said(requires="api_access, parrot")).content.decode()
+    assert 'name="requires" value="api_access, parrot"' in page
+
+
+def test_the_form_names_no_flag_that_was_not_typed(alices):
+    FlagFactory(key="white_raven", name="White Raven")
+    for path in (NEW, EDIT):
+        assert "white_raven" not in alices.get(path).content.decode()
 
 
 def test_a_required_reason_is_asked_for_beside_its_field(alices, settings):

@@ -1,5 +1,7 @@
 """Fields that find one of many name candidates as one types, and take whatever those are called by."""
 
+import re
+
 import pytest
 
 from flags.console.forms import FlagField
@@ -10,6 +12,7 @@ from tests.flags.console.browsing import text_of
 
 pytestmark = pytest.mark.django_db
 PAGE = "/super-admin/suggestions/"
+REQUIREMENTS = "/super-admin/suggestions/requirements/"
 
 
 def options(response) -> list[str]:
@@ -70,6 +73,33 @@ def test_what_everybody_has_with_the_company_is_not_granted(alices, acme):
     page = alices.get("/super-admin/bulk/companies/", asked)
     assert page.status_code == 422
     assert "API Access needs no grant: people have it with their company." in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("typed", "caret", "filled"),
+    [
+        ("api", None, "api_access "),
+        ("API", None, "api_access "),
+        ("driver_chat, api", None, "driver_chat, api_access "),
+        ("api driver_chat", 3, "api_access driver_chat"),
+        ("apixx driver_chat", 5, None),
+        ("driver_chat a_acc white_label", 14, None),
+        ("driver_chat api_acc white_label", 14, "driver_chat api_access white_label"),
+        ("api_access api", None, None),
+        ("legacy", None, None),
+    ],
+)
+def test_the_key_at_the_caret_is_completed_and_the_others_stay(alices, typed, caret, filled):
+    FlagFactory(key="legacy_map", name="Legacy Map", archived_at="2026-01-01T00:00Z")
+    asked = {"requires": typed} | ({} if caret is None else {"caret": caret})
+    found = re.findall(r'data-fill="([^"]*)"', alices.get(REQUIREMENTS, asked).content.decode())
+    assert found == ([] if filled is None else [filled])
+
+
+def test_no_flag_is_offered_to_itself_and_never_all_are(alices):
+    FlagFactory.create_batch(SUGGESTED + 3)
+    assert "api_access" not in text_of(alices.get(REQUIREMENTS, {"requires": "api", "of": "api_access"}))
+    assert alices.get(REQUIREMENTS).content.decode().count("data-fill") == SUGGESTED
 
 
 def test_no_page_lists_all_flags(alices, acme, bob):

@@ -22,6 +22,8 @@ from flags.undoimpact import undo_of
 from tenants.models import Company, ReleaseChannel
 
 CHANGED_SHOWN = 50
+PLACES = {Batch.Subject.FLAGS.value: "console:flag_list", Batch.Subject.LINES.value: "console:change_list"}
+"""Where in the sidebar batches belong, by what they are about; all others are about companies and their people."""
 
 
 @console_view("GET", "POST")
@@ -81,6 +83,7 @@ def batch_undo(request: HttpRequest, pk: UUID) -> HttpResponse:
         "batch": uuid.uuid4(),
         "needs_reason": changes.reason_is_required(),
         "back": reverse("console:change_list") + f"?batch={pk}",
+        "belongs_to": reverse("console:change_list"),
     }
     status = status_of(refusal) if refusal else 422 if form.errors else 200
     return render(request, "console/batch_undo.html", context, status=status)
@@ -91,6 +94,7 @@ def _shown(request: HttpRequest, found: Batch, refusal: ChangeRefused | None) ->
     changed = _changed(found) if found.finished_at else []
     context: dict[str, Any] = {
         "batch": found,
+        "belongs_to": reverse(PLACES.get(found.of, "console:company_list")),
         "flag": Flag.objects.filter(key=found.flag).first(),
         "company": Company.objects.filter(pk=found.company).first() if found.company else None,
         "changed": changed,

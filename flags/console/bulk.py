@@ -33,6 +33,7 @@ def bulk_companies(request: HttpRequest) -> HttpResponse:
     what = form.cleaned_data.get("what") or "override"
     people = bulk.members(chosen.ids, form.cleaned_data.get("role", "")) if what == "grant" else None
     context = {
+        "belongs_to": reverse("console:company_list"),
         "one": "company",
         "many": "companies",
         "placeholder": "All; or channel:pilot plan:pro",
@@ -53,6 +54,7 @@ def bulk_flags(request: HttpRequest) -> HttpResponse:
     chosen = _chosen(form, "flag", _find_live_flags, request)
     what = form.cleaned_data.get("what") or "override"
     context = {
+        "belongs_to": reverse("console:flag_list"),
         "one": "flag",
         "many": "flags",
         "placeholder": "All; or category:billing on:pilot",

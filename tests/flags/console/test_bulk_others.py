@@ -196,3 +196,20 @@ def test_more_refusals_than_are_listed_are_counted(alices, alice, acme):
 
 def test_an_unknown_batch_cannot_be_taken_back(alices):
     assert alices.get("/super-admin/batches/5f1fbd9e-1f4f-4a53-9f0a-3b1c3b6a7f10/undo/").status_code == 404
+
+
+def place(answer):
+    """Return where the sidebar says that a page belongs."""
+    return re.findall(r'class="nav-item" href="([^"]+)"[^>]* aria-current="(?:page|true)"', answer.content.decode())
+
+
+def test_the_sidebar_says_where_a_change_of_many_belongs(alices, acme):
+    assert place(alices.get(FLAGS)) == ["/super-admin/feature-flags/"]
+    page = alices.get(COMPANIES, {"what": "override", "q": "", "flag": "api_access", "deed": "turn_on"})
+    assert place(page) == ["/super-admin/companies/"]
+    batch, shown = begun(alices, COMPANIES, page)
+    assert place(shown) == ["/super-admin/companies/"]
+    Batch.objects.filter(pk=batch.pk).update(of=Batch.Subject.FLAGS)
+    assert place(alices.get(f"/super-admin/batches/{batch.pk}/")) == ["/super-admin/feature-flags/"]
+    asked, _ = taken_back(alices, shown)
+    assert place(asked) == ["/super-admin/changes/"]

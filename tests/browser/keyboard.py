@@ -73,3 +73,21 @@ class Keyboard:
     def is_asked(self, title: str | re.Pattern[str]) -> None:
         """A drawer has opened, and whoever uses a screen reader hears its title."""
         expect(self.page.locator(".drawer h3:focus")).to_have_text(title)
+
+    def is_asked_again(self, title: str | re.Pattern[str], opener) -> None:
+        """Escape puts the question away and leads back to what opened it, which asks once more."""
+        self.press("Escape")
+        self.is_at(opener)
+        self.press("Enter")
+        self.is_asked(title)
+
+    def turn_default(self, name: str):
+        """Turn a flag's default to the other side, and return its switch and whether that was on."""
+        switch = self.page.get_by_role("switch", name=f"{name} by default")
+        was = switch.is_checked()
+        self.tab_to(f"{name} by default")
+        self.press("Space")
+        self.is_asked(re.compile(name))
+        self.go("Turn (on|off) for")
+        expect(switch).to_be_checked(checked=not was)
+        return switch, was

@@ -157,13 +157,7 @@ def test_a_change_is_taken_back_from_history(keyboard, demo_server):
 def test_what_was_just_done_is_undone_from_its_message(keyboard):
     keys = keyboard(f"{FLAGS}?q=white_label")
     page = keys.page
-    switch = page.get_by_role("switch", name="White Label by default")
-    was = switch.is_checked()
-    keys.tab_to("White Label by default")
-    keys.press("Space")
-    keys.is_asked(re.compile("White Label"))
-    keys.go("Turn (on|off) for")
-    expect(switch).to_be_checked(checked=not was)
+    switch, was = keys.turn_default("White Label")
     keys.go("Undo")
     expect(switch).to_be_checked(checked=was)
     expect(page.locator("#announcer")).to_contain_text("White Label")

@@ -14,13 +14,6 @@
   const person = () => document.body.dataset.person;
   const path = (form) => new URL(form.getAttribute("action") || location.href, location).pathname;
 
-  // What a field holds: one value, or all that are chosen of several.
-  const valueOf = (field) => (field.multiple && field.options ? [...field.selectedOptions].map((one) => one.value) : field.value);
-  const setValue = (field, value) => {
-    if (!Array.isArray(value)) field.value = value;
-    else for (const option of field.options ?? []) option.selected = value.includes(option.value);
-  };
-
   const put = (entry) => {
     try {
       if (entry) sessionStorage.setItem(NAME, JSON.stringify(entry));
@@ -39,7 +32,7 @@
 
   const keep = (form, isOver) => {
     const fields = [...form.querySelectorAll(FIELDS)].filter((field) => field.name);
-    const values = fields.map((field) => [field.name, valueOf(field), field.checked]);
+    const values = fields.map((field) => [field.name, field.value, field.checked]);
     const seen = SEEN.map((name) => [name, form.elements[name]?.value]).filter(([, value]) => value !== undefined);
     put({ person: person(), at: Date.now(), path: path(form), isOver, values, seen });
   };
@@ -67,7 +60,7 @@
       );
       if (!field) continue;
       if (["checkbox", "radio"].includes(field.type)) field.checked = checked;
-      else setValue(field, value);
+      else field.value = value;
       field.dispatchEvent(new Event("change", { bubbles: true }));
     }
     for (const [name, value] of entry.seen) if (form.elements[name]) form.elements[name].value = value;

@@ -66,7 +66,7 @@ $(STAMPS)/run $(STAMPS)/dev $(STAMPS)/e2e: pyproject.toml constraints.txt | $(PY
 
 $(STAMPS)/clients: docs/examples/package.json docs/examples/package-lock.json | $(PY)
 	@echo "Installing published clients into docs/examples/node_modules"
-	@cd docs/examples && npm ci --silent
+	@cd docs/examples && npm ci --no-audit --no-fund --no-progress --loglevel=error --fetch-retries=5
 	@mkdir -p $(STAMPS) && touch $@
 
 $(PY):

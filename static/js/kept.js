@@ -68,11 +68,12 @@
   };
 
   document.addEventListener("htmx:beforeOnLoad", (event) => {
-    const { xhr, elt } = event.detail;
+    const { xhr, elt, requestConfig } = event.detail;
     const form = elt.closest?.("form") || document.querySelector(".drawer form");
     const redirect = xhr.status === 401 && xhr.getResponseHeader("HX-Redirect");
     if (!redirect || !form) return;
     event.preventDefault();
+    if (elt.matches("input") && elt.form?.method === "post" && requestConfig.verb === "get") return; // a suggestion: nobody is led away while they type
     keep(form, true);
     const address = new URL(redirect, location);
     address.searchParams.set("next", pageOf(form));

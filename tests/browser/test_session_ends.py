@@ -67,15 +67,19 @@ def test_a_form_of_a_whole_page_comes_back_with_its_input(visit, demo_server):
     assert ana.get_by_text(BACK).count() == 0
 
 
-def test_all_of_several_keys_come_back(visit, demo_server):
+def test_a_suggestion_leads_nobody_away_while_they_type(visit, demo_server):
     account = demo_server.account("super_admin")
     ana = visit(account, f"{FLAG}edit/", anew=True)
     several = "billing_enabled driver_chat"
-    ana.get_by_label("Requires").fill(several)
     end_session(ana)
+    with ana.expect_response("**/suggestions/requirements/**") as suggested:
+        ana.get_by_label("Requires").fill(several)
+    assert suggested.value.status == 401
+    ana.get_by_label("Description").fill("Typed on, since only saving asks to sign in")
     ana.get_by_role("button", name="Save").first.click()
     sign_in(ana, account)
     expect(ana.get_by_label("Requires")).to_have_value(several)
+    expect(ana.get_by_label("Description")).to_have_value("Typed on, since only saving asks to sign in")
 
 
 def test_what_a_colleague_changed_meanwhile_is_told_and_not_written_over(visit, demo_server):

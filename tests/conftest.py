@@ -39,8 +39,9 @@ from tenants import known, recall, rls
 from tenants import sync as tenants_sync
 from tenants.models import Company, Role, User
 from tests import postgres
+from tests.chromium import CHROMIUM
 from tests.factories import CompanyFactory, MembershipFactory, UserFactory
-from tests.sampling import examples
+from tests.sampling import examples, for_the_other_database
 
 pytest_plugins = ["flags.pytest_plugin"]
 
@@ -48,7 +49,6 @@ pytest_plugins = ["flags.pytest_plugin"]
 hypothesis_settings.register_profile("headgate", deadline=None, max_examples=examples(100))
 hypothesis_settings.load_profile("headgate")
 
-CHROMIUM = Path("/usr/bin/chromium")
 NODE_PACKAGES = Path(settings.BASE_DIR) / "docs" / "examples" / "node_modules"
 TEST_BINDING = rls.Binding(rls.CONSOLE_ROLE, why="a test")
 _cache_names = itertools.count()
@@ -72,6 +72,14 @@ def pytest_collection(session: pytest.Session):
     gc.set_threshold(20_000, 20, 50)
     gc.enable()
     return result
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave some cases of what has many to the other database."""
+    left = for_the_other_database(items, connection.vendor == "sqlite")
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,14 +1,24 @@
-"""How much is tried where anything may meet anything.
+"""How much is tried where anything may meet anything, and on which of the two databases.
 
 By default each place meets some of the values in turn, so that over all places each value has been everywhere of its
-kind; with LONG_TESTS=1 every place meets every value.
+kind; and each case of a test that has many is tried on one database, most of them on PostgreSQL. With LONG_TESTS=1
+every place meets every value, on both.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
 
+import pytest
+
 LONG = os.environ.get("LONG_TESTS") == "1"
+MANY = 6
+"""Cases of one test from which on they are shared out."""
+SHARE = 4
+"""Of so many cases that ask the database, SQLite meets one and PostgreSQL the others; of isolation it meets all."""
+ON_ONE = ("postgres", "redis", "browser", "clients", "faults", "schemathesis")
+"""Marks of what runs in one place anyway, and is never shared out."""
 Value = TypeVar("Value")
 
 
@@ -20,3 +30,21 @@ def in_turn(values: Sequence[Value], turn: int, of: int) -> Sequence[Value]:
 def examples(number: int) -> int:
     """Return how many examples to try of a property that asks no database: a quarter on PostgreSQL, after SQLite."""
     return number if LONG or "DATABASE_URL" not in os.environ else number // 4
+
+
+def for_the_other_database(items: Sequence[pytest.Item], is_sqlite: bool) -> set[pytest.Item]:
+    """Return the cases of these that are left to the other database; with LONG_TESTS=1 none.
+
+    What asks no database or has few cases is tried on both. Whoever asks for a single case gets it.
+    """
+    by_test = defaultdict(list)
+    for item in items:
+        if {"db", "transactional_db"} & set(item.fixturenames) or item.get_closest_marker("django_db"):
+            by_test[item.nodeid.partition("[")[0]].append(item)
+    left = set()
+    for turn, cases in enumerate(by_test.values()):
+        few = LONG or len(cases) < MANY or any(cases[0].get_closest_marker(mark) for mark in ON_ONE)
+        if few or (cases[0].get_closest_marker("isolation") and not is_sqlite):
+            continue
+        left |= {case for number, case in enumerate(cases) if (number % SHARE == turn % SHARE) != is_sqlite}
+    return left

@@ -42,7 +42,7 @@ def browser(chromium: str) -> Iterator:
     except ImportError:
         lacking("Playwright (the extra e2e)")
     sync_api.expect.set_options(timeout=TIMEOUT)
-    with serving.chromium(chromium) as running:
+    with serving.chromium() as running:
         yield running
 
 

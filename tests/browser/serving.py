@@ -24,8 +24,9 @@ from urllib.request import Request, urlopen
 import psycopg
 from psycopg import sql
 
+from tests.chromium import CHROMIUM
+
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -84,10 +85,10 @@ class DemoServer:
 
 
 @contextmanager
-def chromium(path: str = CHROMIUM) -> Iterator:
+def chromium() -> Iterator:
     """Yield Chromium, driven by Playwright."""
     with importlib.import_module("playwright.sync_api").sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield running
         running.close()
 

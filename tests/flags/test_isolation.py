@@ -17,7 +17,7 @@ from tenants import rls
 from tenants.models import Company
 
 PAST = timezone.now() - timedelta(days=1)
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.isolation]
 
 
 def found(check: str, **audited) -> list[str]:

@@ -10,7 +10,7 @@ from flags.models import Flag
 from tenants.tokens import SCOPES
 from tests.factories import ApiTokenFactory, GrantFactory, OverrideFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.isolation]
 
 METHODS = ("get", "post", "put", "patch", "delete")
 CANARY = "canary-of-globex"

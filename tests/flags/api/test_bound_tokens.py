@@ -17,7 +17,7 @@ from tenants.tokens import SCOPES
 from tests.factories import ApiTokenFactory, FlagFactory, GrantFactory, OverrideFactory
 from tests.flags.api.calls import CALLS, WITH_BODY, Call
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.isolation]
 
 CANARY = "canary-of-globex"
 # Fields of bodies that name a company, and how.

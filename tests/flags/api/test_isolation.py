@@ -6,7 +6,7 @@ from django.db import connection
 from flags.models import Grant
 from flags.releasemodels import IsolationAudit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.isolation]
 URL = "/api/admin/tenant-isolation-audit"
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.factories import FlagFactory, GrantFactory, MembershipFactory, OverrideFactory, UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.isolation]
 BULK = "/ofrep/v1/evaluate/flags"
 KEYS = ("for_acme", "for_globex", "by_grant")
 SECRET_OF_GLOBEX = "Globex"

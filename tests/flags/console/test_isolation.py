@@ -11,7 +11,7 @@ from flags.models import Grant
 from flags.releasemodels import IsolationAudit
 from tests.flags.console.browsing import text_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.isolation]
 PAGE = "/super-admin/inspector/isolation/"
 
 

@@ -1,0 +1,77 @@
+"""Whatever is shared out between the two databases is tried on one of them."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests import sampling
+from tests.sampling import MANY, for_the_other_database
+
+
+@dataclass(frozen=True)
+class Case:
+    nodeid: str
+    marks: tuple[str, ...] = ()
+    fixturenames: tuple[str, ...] = ("db",)
+
+    def get_closest_marker(self, name: str) -> str | None:
+        return name if name in self.marks else None
+
+
+def cases(of: str, number: int, **given: tuple[str, ...]) -> list[Case]:
+    return [Case(f"{of}[{n}]", **given) for n in range(number)]
+
+
+@pytest.fixture(autouse=True)
+def _without_the_long_ones(monkeypatch):
+    monkeypatch.setattr(sampling, "LONG", False)
+
+
+def tried(items: list[Case]) -> tuple[set[Case], set[Case]]:
+    """Return what is tried on SQLite, and what on PostgreSQL."""
+    return tuple(set(items) - for_the_other_database(items, is_sqlite) for is_sqlite in (True, False))
+
+
+def test_each_case_of_many_is_tried_on_exactly_one():
+    items = [*cases("test_one", 40), *cases("test_two", 40)]
+    sqlite, postgresql = tried(items)
+    assert sqlite | postgresql == set(items)
+    assert not sqlite & postgresql
+    assert len(sqlite) == 20
+
+
+def test_two_tests_of_the_same_cases_leave_out_others():
+    sqlite, _ = tried([*cases("test_one", 8), *cases("test_two", 8)])
+    numbers = [
+        {case.nodeid.partition("[")[2] for case in sqlite if case.nodeid.startswith(of)}
+        for of in ("test_one", "test_two")
+    ]
+    assert numbers[0]
+    assert numbers[1]
+    assert not numbers[0] & numbers[1]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        cases("test_few", MANY - 1),
+        cases("test_without_a_database", 40, fixturenames=("tmp_path",)),
+        cases("test_of_one_place", 40, marks=("django_db", "postgres")),
+    ],
+    ids=lambda items: items[0].nodeid,
+)
+def test_what_is_left_to_nobody(items):
+    assert tried(items) == (set(items), set(items))
+
+
+def test_isolation_is_tried_whole_on_postgresql():
+    items = cases("test_apart", 40, marks=("isolation",))
+    sqlite, postgresql = tried(items)
+    assert postgresql == set(items)
+    assert len(sqlite) == 10
+
+
+def test_with_long_tests_nothing_is_left_out(monkeypatch):
+    monkeypatch.setattr(sampling, "LONG", True)
+    items = cases("test_one", 40)
+    assert tried(items) == (set(items), set(items))

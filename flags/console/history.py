@@ -146,7 +146,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
         "here": request.get_full_path(),
     }
     said = f"{len(page.rows)} changes"
-    return page_or_fragment(request, "console/change_list.html", "console/_change_list.html", context, said=said)
+    return page_or_fragment(request, "console/change_list.html", "console/_change_found.html", context, said=said)
 
 
 def files(**filters: str) -> list[tuple[str, str]]:

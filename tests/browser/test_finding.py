@@ -51,6 +51,27 @@ def test_completions_that_come_late_neither_take_the_focus_nor_open_a_list(visit
     expect(page.get_by_role("listbox", name="Words that fit")).to_be_hidden()
 
 
+def test_history_follows_its_filters_where_one_stands(visit, demo_server):
+    page = visit(demo_server.account("super_admin"), "/super-admin/changes/")
+    field = page.get_by_role("searchbox", name="Search history")
+    page.evaluate("document.documentElement.dataset.stays = ''")  # Gone with the page.
+    field.press_sequentially("nothing says this")
+    expect(page.get_by_text("No change matches")).to_be_visible()
+    expect(field).to_be_focused()
+    expect(page).to_have_url(re.compile(r"q=nothing"))
+    field.fill("")
+    kind = page.get_by_label("Kind of change")
+    kind.focus()
+    kind.select_option("kill")
+    expect(page.get_by_text("killed Legacy Export").first).to_be_visible()
+    expect(kind).to_be_focused()
+    expect(page.get_by_role("link", name="CSV file of these changes")).to_have_attribute("href", re.compile(r"verb="))
+    assert page.evaluate("'stays' in document.documentElement.dataset")
+    page.go_back()
+    expect(page.get_by_text("No change matches")).to_be_visible()
+    expect(page.get_by_role("searchbox", name="Search history")).to_have_value("nothing says this")
+
+
 def test_the_palette_leads_to_an_action(visit, demo_server):
     page = visit(demo_server.account("super_admin"))
     page.goto("/super-admin/")

@@ -138,10 +138,14 @@ def test_pages_lead_to_older_and_back(alices):
     assert newer.context["newer"] is None
 
 
-def test_htmx_gets_the_lines_alone(alices, alice):
+def test_what_htmx_gets_has_the_filters_to_remove_and_the_files_of_these_lines(alices, alice):
     changes.kill("api_access", actor=alice, reason="leak")
-    piece = alices.get(HISTORY, headers=HTMX).content.decode()
-    assert piece.strip().startswith('<div id="changes"')
+    part = alices.get(HISTORY, {"flag": "api_access", "since": "nonsense"}, headers=HTMX)
+    content = part.content.decode()
+    assert content.startswith('<div id="found">')
+    assert 'href="/super-admin/changes.csv?flag=api_access"' in content
+    assert "Flag api_access : leave out" in text_of(part)
+    assert "nothing to filter by as since" in text_of(part)
 
 
 @pytest.mark.parametrize("number", [1, 40])

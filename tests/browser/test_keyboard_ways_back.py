@@ -73,7 +73,7 @@ def test_the_inspector_is_asked_what_if(keyboard):
     expect(page).to_have_url(re.compile("killed=on"))
     expect(page.get_by_role("region", name="Grid of answers")).to_contain_text("now On")
     keys.is_at(page.get_by_role("button", name="Explain", exact=True))
-    expect(page.locator("#announcer")).not_to_be_empty()
+    expect(page.locator("#announcer")).to_have_text("1 flag explained")
 
 
 def test_the_sidebar_of_a_small_screen_is_opened_walked_and_closed(visit, demo_server):

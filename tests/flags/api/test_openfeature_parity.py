@@ -21,7 +21,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BULK = "/ofrep/v1/evaluate/flags"
-FLAGS = 40
+FLAGS = 24
 SEED = 20261128
 
 

@@ -1,8 +1,8 @@
 """How much is tried where anything may meet anything, and on which of the two databases.
 
 By default each place meets some of the values in turn, so that over all places each value has been everywhere of its
-kind; and each case of a test that has many is tried on one database, most of them on PostgreSQL. With LONG_TESTS=1
-every place meets every value, on both.
+kind. With LONG_TESTS=1 every place meets every value. With TESTS_SHARED=1, for who runs all tests on both databases,
+each case of a test that has many is tried on one of them, most of them on PostgreSQL.
 """
 
 import os
@@ -13,6 +13,7 @@ from typing import TypeVar
 import pytest
 
 LONG = os.environ.get("LONG_TESTS") == "1"
+SHARED = os.environ.get("TESTS_SHARED") == "1" and not LONG
 MANY = 6
 """Cases of one test from which on they are shared out."""
 SHARE = 4
@@ -33,17 +34,19 @@ def examples(number: int) -> int:
 
 
 def for_the_other_database(items: Sequence[pytest.Item], is_sqlite: bool) -> set[pytest.Item]:
-    """Return the cases of these that are left to the other database; with LONG_TESTS=1 none.
+    """Return the cases of these that are left to the other database: none but with TESTS_SHARED=1.
 
-    What asks no database or has few cases is tried on both. Whoever asks for a single case gets it.
+    What asks no database or has few cases is tried on both.
     """
+    if not SHARED:
+        return set()
     by_test = defaultdict(list)
     for item in items:
         if {"db", "transactional_db"} & set(item.fixturenames) or item.get_closest_marker("django_db"):
             by_test[item.nodeid.partition("[")[0]].append(item)
     left = set()
     for turn, cases in enumerate(by_test.values()):
-        few = LONG or len(cases) < MANY or any(cases[0].get_closest_marker(mark) for mark in ON_ONE)
+        few = len(cases) < MANY or any(cases[0].get_closest_marker(mark) for mark in ON_ONE)
         if few or (cases[0].get_closest_marker("isolation") and not is_sqlite):
             continue
         left |= {case for number, case in enumerate(cases) if (number % SHARE == turn % SHARE) != is_sqlite}

@@ -23,8 +23,8 @@ def cases(of: str, number: int, **given: tuple[str, ...]) -> list[Case]:
 
 
 @pytest.fixture(autouse=True)
-def _without_the_long_ones(monkeypatch):
-    monkeypatch.setattr(sampling, "LONG", False)
+def _shared(monkeypatch):
+    monkeypatch.setattr(sampling, "SHARED", True)
 
 
 def tried(items: list[Case]) -> tuple[set[Case], set[Case]]:
@@ -71,7 +71,7 @@ def test_isolation_is_tried_whole_on_postgresql():
     assert len(sqlite) == 10
 
 
-def test_with_long_tests_nothing_is_left_out(monkeypatch):
-    monkeypatch.setattr(sampling, "LONG", True)
+def test_who_has_one_database_tries_all_of_them(monkeypatch):
+    monkeypatch.setattr(sampling, "SHARED", False)
     items = cases("test_one", 40)
     assert tried(items) == (set(items), set(items))

@@ -243,15 +243,16 @@
 
   let waiting = 0;
   const returns = new WeakMap(); // by request: completions that come late take nobody's way back
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    const ids = event.detail.elt.closest?.("[data-return-focus]")?.dataset.returnFocus || event.detail.elt.id || null;
-    returns.set(event.detail.xhr, ids);
-    waiting += 1;
-    root.classList.add("is-loading");
-  });
-  document.addEventListener("htmx:afterRequest", () => {
-    waiting = Math.max(0, waiting - 1);
-    root.classList.toggle("is-loading", waiting > 0);
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    const ids = detail.elt.closest?.("[data-return-focus]")?.dataset.returnFocus || detail.elt.id || null;
+    returns.set(detail.xhr, ids);
+    // The request itself says when it ends: of what has left the page meanwhile, nothing is heard there any more.
+    const count = (change) => () => {
+      waiting += change;
+      root.classList.toggle("is-loading", waiting > 0);
+    };
+    detail.xhr.addEventListener("loadstart", count(1));
+    detail.xhr.addEventListener("loadend", count(-1));
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     const where = event.detail.elt;

@@ -55,6 +55,21 @@ def test_the_whole_life_of_a_member_in_their_row(visit, demo_server):
     expect(needs_grant).not_to_contain_text("1 person")
 
 
+def test_what_was_asked_for_and_left_the_page_leaves_nothing_waiting(visit, demo_server):
+    ana = visit(demo_server.account("super_admin"), "/super-admin/companies/talbi-logistics-llc/members/")
+    row = ana.locator("tbody", has_text="samir.haddad")
+    row.get_by_role("link", name="Grants").click()
+    held = []
+    ana.route("**/suggestions/**", lambda route: held.append(route))
+    row.get_by_label("Feature").fill("trip_management")
+    expect(ana.locator("html.is-loading")).to_have_count(1)
+    row.get_by_role("button", name="Save for").click()
+    expect(row.get_by_label("Feature")).to_have_count(0)
+    for late in held:
+        late.continue_()
+    expect(ana.locator("html.is-loading")).to_have_count(0)
+
+
 def test_a_second_request_from_a_row_waits_for_the_first_and_is_let_go_with_it(visit, demo_server):
     ana = visit(demo_server.account("super_admin"), "/super-admin/companies/talbi-logistics-llc/members/")
     row = ana.locator("tbody", has_text="kofi.mensah")

@@ -9,6 +9,7 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
+from zlib import crc32
 
 import pytest
 
@@ -17,7 +18,7 @@ SHARED = os.environ.get("TESTS_SHARED") == "1" and not LONG
 MANY = 6
 """Cases of one test from which on they are shared out."""
 SHARE = 4
-"""Of so many cases that ask the database, SQLite meets one and PostgreSQL the others; of isolation it meets all."""
+"""Of about so many cases that ask the database, SQLite meets one; PostgreSQL meets the others, of isolation all."""
 ON_ONE = ("postgres", "redis", "browser", "clients", "faults", "schemathesis")
 """Marks of what runs in one place anyway, and is never shared out."""
 Value = TypeVar("Value")
@@ -36,7 +37,8 @@ def examples(number: int) -> int:
 def for_the_other_database(items: Sequence[pytest.Item], is_sqlite: bool) -> set[pytest.Item]:
     """Return the cases of these that are left to the other database: none but with TESTS_SHARED=1.
 
-    What asks no database or has few cases is tried on both.
+    What asks no database or has few cases is tried on both. Where a case belongs is told by its name alone, so that
+    runs that collect other tests besides agree about it.
     """
     if not SHARED:
         return set()
@@ -45,9 +47,9 @@ def for_the_other_database(items: Sequence[pytest.Item], is_sqlite: bool) -> set
         if {"db", "transactional_db"} & set(item.fixturenames) or item.get_closest_marker("django_db"):
             by_test[item.nodeid.partition("[")[0]].append(item)
     left = set()
-    for turn, cases in enumerate(by_test.values()):
+    for cases in by_test.values():
         few = len(cases) < MANY or any(cases[0].get_closest_marker(mark) for mark in ON_ONE)
         if few or (cases[0].get_closest_marker("isolation") and not is_sqlite):
             continue
-        left |= {case for number, case in enumerate(cases) if (number % SHARE == turn % SHARE) != is_sqlite}
+        left |= {case for case in cases if (crc32(case.nodeid.encode()) % SHARE == 0) != is_sqlite}
     return left

@@ -37,18 +37,12 @@ def test_each_case_of_many_is_tried_on_exactly_one():
     sqlite, postgresql = tried(items)
     assert sqlite | postgresql == set(items)
     assert not sqlite & postgresql
-    assert len(sqlite) == 20
+    assert 10 <= len(sqlite) <= 30
 
 
-def test_two_tests_of_the_same_cases_leave_out_others():
-    sqlite, _ = tried([*cases("test_one", 8), *cases("test_two", 8)])
-    numbers = [
-        {case.nodeid.partition("[")[2] for case in sqlite if case.nodeid.startswith(of)}
-        for of in ("test_one", "test_two")
-    ]
-    assert numbers[0]
-    assert numbers[1]
-    assert not numbers[0] & numbers[1]
+def test_runs_that_collect_other_tests_besides_agree():
+    one, two = cases("test_one", 40), cases("test_two", 40)
+    assert for_the_other_database(two, True) == for_the_other_database([*one, *two], True) & set(two)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +62,7 @@ def test_isolation_is_tried_whole_on_postgresql():
     items = cases("test_apart", 40, marks=("isolation",))
     sqlite, postgresql = tried(items)
     assert postgresql == set(items)
-    assert len(sqlite) == 10
+    assert 5 <= len(sqlite) <= 15
 
 
 def test_who_has_one_database_tries_all_of_them(monkeypatch):

@@ -73,7 +73,8 @@
     const redirect = xhr.status === 401 && xhr.getResponseHeader("HX-Redirect");
     if (!redirect || !form) return;
     event.preventDefault();
-    if (elt.matches("input") && elt.form?.method === "post" && requestConfig.verb === "get") return; // a suggestion: nobody is led away while they type
+    // A suggestion: nobody is led away while they type.
+    if (elt.matches("input") && elt.form?.method === "post" && requestConfig.verb === "get") return;
     keep(form, true);
     const address = new URL(redirect, location);
     address.searchParams.set("next", pageOf(form));

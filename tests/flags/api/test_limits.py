@@ -1,7 +1,7 @@
 """Limits that bite, at every call that takes a body and every address: a clear 4xx, never a 500, and nothing written.
 
-Calls are found in the map of addresses (tests.flags.api.calls), so that a new one is covered on arrival. Fields, names
-and headers meet some of the values at each call, and all of them at each with LONG_TESTS=1.
+Calls are found in the map of addresses (tests.flags.api.calls), so that a new one is covered on arrival. Each
+meets some of what may come as a body, a value, a name or a header, and all of it with LONG_TESTS=1.
 """
 
 import gzip

@@ -74,7 +74,7 @@
     if (!redirect || !form) return;
     event.preventDefault();
     // A suggestion: nobody is led away while they type.
-    if (elt.matches("input") && elt.form?.method === "post" && requestConfig.verb === "get") return;
+    if (elt.matches?.("input") && elt.form?.method === "post" && requestConfig.verb === "get") return;
     keep(form, true);
     const address = new URL(redirect, location);
     address.searchParams.set("next", pageOf(form));
